@@ -1,0 +1,58 @@
+#pragma once
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "embedpool/core/rows.hpp"
+
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+namespace embedpool {
+
+/// Uninitialised memory for plain values: 64-byte aligned, and on huge pages where the system has them once it is
+/// large (worth 10 to 30 points of GEMM speed). `reserve` grows and forgets the contents; it never shrinks.
+template <class T>
+class AlignedBuffer {
+ public:
+  AlignedBuffer() = default;
+  explicit AlignedBuffer(Index count) { reserve(count); }
+  AlignedBuffer(AlignedBuffer&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), capacity_(std::exchange(other.capacity_, 0)) {}
+  AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(capacity_, other.capacity_);
+    return *this;
+  }
+  ~AlignedBuffer() { std::free(data_); }
+
+  /// At least `count` values; pointers from before are invalid when it grows. Errors: std::bad_alloc.
+  T* reserve(Index count) {
+    if (count <= capacity_) return data_;
+    constexpr std::size_t huge_page = std::size_t(1) << 21;
+    std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
+    const std::size_t alignment = bytes >= huge_page ? huge_page : 64;
+    bytes = (bytes + alignment - 1) / alignment * alignment;
+    std::free(std::exchange(data_, nullptr));
+    capacity_ = 0;
+    data_ = static_cast<T*>(std::aligned_alloc(alignment, bytes));
+    if (data_ == nullptr) throw std::bad_alloc();
+#ifdef __linux__
+    if (alignment == huge_page) madvise(data_, bytes, MADV_HUGEPAGE);  // a wish: failure changes nothing
+#endif
+    capacity_ = static_cast<Index>(bytes / sizeof(T));
+    return data_;
+  }
+  /// A [rows, cols] view of the buffer, grown as needed, contents undefined.
+  Rows<T> rows(Index row_count, Index cols) { return {reserve(row_count * cols), row_count, cols}; }
+  T* data() const noexcept { return data_; }
+  Index capacity() const noexcept { return capacity_; }
+
+ private:
+  T* data_ = nullptr;
+  Index capacity_ = 0;
+};
+
+}  // namespace embedpool

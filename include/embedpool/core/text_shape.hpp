@@ -1,0 +1,47 @@
+#pragma once
+#include <algorithm>
+
+#include "embedpool/core/types.hpp"
+
+namespace embedpool {
+
+/// Positions [begin, end) inside one text; empty when end <= begin.
+struct Interval {
+  Index begin = 0;
+  Index end = 0;
+
+  constexpr Index size() const noexcept { return end > begin ? end - begin : 0; }
+  constexpr bool empty() const noexcept { return end <= begin; }
+  constexpr bool contains(Index i) const noexcept { return begin <= i && i < end; }
+  friend constexpr bool operator==(Interval, Interval) = default;
+};
+
+/// What two intervals share (possibly empty).
+constexpr Interval intersection(Interval a, Interval b) noexcept {
+  return {std::max(a.begin, b.begin), std::min(a.end, b.end)};
+}
+
+/// The smallest interval that holds both; an empty one adds nothing.
+constexpr Interval hull(Interval a, Interval b) noexcept {
+  if (a.empty()) return b;
+  if (b.empty()) return a;
+  return {std::min(a.begin, b.begin), std::max(a.end, b.end)};
+}
+
+/// What masks and readers may ask about one text of a batch. All positions count real tokens from 0.
+///
+///   [ BOS, prompt | the text's own tokens | rest of the template, EOS )
+///   0             text.begin              text.end                    tokens
+///
+/// `second_copy` is the first token of the second copy when the template repeats the text (echo embeddings,
+/// arXiv 2402.15449), else text.begin. Valid: 0 <= text.begin <= second_copy <= text.end <= tokens, tokens >= 1.
+struct TextShape {
+  Index tokens = 0;
+  Interval text{};
+  Index second_copy = 0;
+
+  /// A bare text: no prompt, nothing appended.
+  static constexpr TextShape bare(Index tokens) noexcept { return {tokens, {0, tokens}, 0}; }
+};
+
+}  // namespace embedpool
