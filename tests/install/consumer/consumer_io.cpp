@@ -1,0 +1,3 @@
+#include <embedpool/io/safetensors.hpp>
+
+int main() { return 0; }
