@@ -1,0 +1,116 @@
+#pragma once
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "embedpool/io/mapped_file.hpp"
+
+namespace embedpool::io {
+
+using Json = nlohmann::json;
+
+/// Deepest nesting that a configuration or header may have; real ones have about ten levels.
+inline constexpr int json_depth_limit = 64;
+
+/// Parses JSON text that came from `file`. Errors: FileError with the place; too deep nesting is refused.
+inline Json parse_json(std::string_view text, std::string_view file, std::string_view where = "") {
+  // The parser recurses nowhere, but destroying and printing a value does, so depth is bounded before it is built.
+  int depth = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      else if (c == '"') in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      if (++depth > json_depth_limit) throw FileError(file, where, "JSON is nested too deeply");
+    } else if (c == '}' || c == ']') {
+      --depth;
+    }
+  }
+  try {
+    return Json::parse(text);
+  } catch (const Json::exception& error) {
+    std::string cause = error.what();
+    const auto detail = cause.find("] ");  // drops the library's own numbering
+    if (detail != std::string::npos) cause.erase(0, detail + 2);
+    throw FileError(file, where, "not valid JSON: " + cause);
+  }
+}
+
+/// Reads and parses a whole JSON file.
+inline Json read_json(const std::filesystem::path& path) {
+  const auto file = MappedFile::open(path);
+  const auto bytes = file->bytes();
+  return parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, file->name());
+}
+
+/// A JSON object of a file, asked by key: every wrong type or range is a FileError that names file and key.
+class JsonObject {
+ public:
+  JsonObject(const Json& json, std::string file, std::string where = "") : json_(&json), file_(std::move(file)),
+                                                                          where_(std::move(where)) {
+    if (!json.is_object()) throw FileError(file_, where_, "must be a JSON object");
+  }
+
+  /// True when the key is there and not null.
+  bool has(std::string_view key) const {
+    const auto found = json_->find(std::string(key));
+    return found != json_->end() && !found->is_null();
+  }
+  const Json& at(std::string_view key) const {
+    if (!has(key)) throw FileError(file_, place(key), "missing");
+    return *json_->find(std::string(key));
+  }
+  JsonObject object(std::string_view key) const { return {at(key), file_, place(key)}; }
+
+  Index integer(std::string_view key, Index low, Index high) const {
+    const Json& value = at(key);
+    // Some writers store integers as 32.0; anything that is not a whole number in range is refused.
+    const double number = value.is_number() ? value.get<double>() : std::numeric_limits<double>::quiet_NaN();
+    if (!(number >= static_cast<double>(low) && number <= static_cast<double>(high)) || number != std::floor(number))
+      throw FileError(file_, place(key), "must be an integer in [" + std::to_string(low) + ", " +
+                                             std::to_string(high) + "], got " + value.dump().substr(0, 80));
+    return value.is_number_integer() ? value.get<Index>() : static_cast<Index>(number);
+  }
+  Index integer_or(std::string_view key, Index otherwise, Index low, Index high) const {
+    return has(key) ? integer(key, low, high) : otherwise;
+  }
+  double number(std::string_view key) const {
+    const Json& value = at(key);
+    if (!value.is_number() || !std::isfinite(value.get<double>()))
+      throw FileError(file_, place(key), "must be a finite number, got " + value.dump().substr(0, 80));
+    return value.get<double>();
+  }
+  double number_or(std::string_view key, double otherwise) const { return has(key) ? number(key) : otherwise; }
+  bool boolean_or(std::string_view key, bool otherwise) const {
+    if (!has(key)) return otherwise;
+    if (!at(key).is_boolean()) throw FileError(file_, place(key), "must be true or false");
+    return at(key).get<bool>();
+  }
+  std::string string(std::string_view key) const {
+    if (!at(key).is_string()) throw FileError(file_, place(key), "must be a string");
+    return at(key).get<std::string>();
+  }
+  std::string string_or(std::string_view key, std::string otherwise) const {
+    return has(key) ? string(key) : otherwise;
+  }
+
+  [[noreturn]] void fail(std::string_view key, std::string_view cause) const { throw FileError(file_, place(key), cause); }
+  const std::string& file() const noexcept { return file_; }
+  const Json& json() const noexcept { return *json_; }
+
+ private:
+  std::string place(std::string_view key) const { return (where_.empty() ? "" : where_ + ".") + std::string(key); }
+
+  const Json* json_;
+  std::string file_;
+  std::string where_;
+};
+
+}  // namespace embedpool::io
