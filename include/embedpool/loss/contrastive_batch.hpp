@@ -1,0 +1,55 @@
+#pragma once
+#include <concepts>
+#include <cstdint>
+#include <span>
+
+#include "embedpool/core/error.hpp"
+#include "embedpool/core/matrix.hpp"
+
+namespace embedpool {
+
+/// Embeddings of one training batch. Query i belongs to positive `first_positive + i`, and to the hard negatives
+/// [(first_positive + i) K, (first_positive + i) K + K) with K = negatives_per_query().
+///
+/// Shapes  queries [B, D], positives [P, D], negatives [P K, D] or none; P > B when other ranks' documents are gathered
+template <Real S>
+struct ContrastiveBatch {
+  Rows<const S> queries;
+  Rows<const S> positives;
+  Rows<const S> negatives{};
+  std::span<const std::int64_t> documents{};  ///< [P] equal numbers are the same document; empty: all differ
+  Index first_positive = 0;
+
+  Index negatives_per_query() const noexcept { return positives.rows > 0 ? negatives.rows / positives.rows : 0; }
+
+  /// Errors: ShapeError naming the part that does not fit.
+  void check() const {
+    require_in("contrastive batch", "queries", queries.rows, 1, positives.rows - first_positive);
+    require_in("contrastive batch", "first positive", first_positive, 0, positives.rows - 1);
+    require_equal("contrastive batch", "width of the positives", positives.cols, queries.cols);
+    if (negatives.rows > 0) require_equal("contrastive batch", "width of the negatives", negatives.cols, queries.cols);
+    require_equal("contrastive batch", "negatives beyond a whole number a query", negatives.rows % positives.rows, 0);
+    if (!documents.empty())
+      require_equal("contrastive batch", "document numbers", static_cast<Index>(documents.size()), positives.rows);
+  }
+};
+
+/// Where a loss adds its gradients: the shapes of ContrastiveBatch.
+template <Real S>
+struct ContrastiveGradients {
+  Rows<S> queries;
+  Rows<S> positives;
+  Rows<S> negatives{};
+};
+
+/// A loss on (query, positive, negatives) batches.
+///
+/// Beyond the syntax a model promises that loss(batch, gradients) returns the loss, a mean over the queries, and *adds*
+/// its derivatives to the gradients; the result does not depend on threads.
+template <class L, class S>
+concept ContrastiveLoss =
+    requires(const L loss, const ContrastiveBatch<S>& batch, const ContrastiveGradients<S>& gradients) {
+      { loss(batch, gradients) } -> std::same_as<double>;
+    };
+
+}  // namespace embedpool
