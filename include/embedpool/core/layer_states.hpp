@@ -30,6 +30,7 @@ class RowSelection {
     }
   }
 
+  Index texts() const noexcept { return static_cast<Index>(held_.size()); }
   Index rows() const noexcept { return rows_; }
   Interval held(Index b) const noexcept { return held_[static_cast<std::size_t>(b)]; }
   Index first_row(Index b) const noexcept { return first_row_[static_cast<std::size_t>(b)]; }
@@ -58,6 +59,12 @@ class TextStates {
     return buffer_.row(index_ ? index_[place] : place);
   }
   /// True when the held tokens are consecutive buffer rows, so that `packed()` is a view of them.
+  /// The part `view` of this text as a text of its own (see narrowed(TextShape)); nothing is copied.
+  TextStates narrowed(Interval view) const noexcept {
+    const Interval kept = intersection(held_, view);
+    return {buffer_, first_ + kept.begin - held_.begin, index_, {kept.begin - view.begin, kept.end - view.begin},
+            embedpool::narrowed(shape_, view)};
+  }
   bool is_packed() const noexcept { return index_ == nullptr; }
   Rows<const T> packed() const noexcept { return buffer_.middle_rows(first_, held_.size()); }
 

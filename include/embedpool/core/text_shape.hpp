@@ -44,4 +44,11 @@ struct TextShape {
   static constexpr TextShape bare(Index tokens) noexcept { return {tokens, {0, tokens}, 0}; }
 };
 
+/// The part `view` of a text as a text of its own: positions count from view.begin, and what the text marks is cut to
+/// the view. Requires  view lies in [0, tokens) and is not empty
+constexpr TextShape narrowed(const TextShape& shape, Interval view) noexcept {
+  const auto cut = [&](Index position) { return std::clamp(position, view.begin, view.end) - view.begin; };
+  return {view.size(), {cut(shape.text.begin), cut(shape.text.end)}, cut(shape.second_copy)};
+}
+
 }  // namespace embedpool

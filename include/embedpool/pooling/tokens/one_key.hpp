@@ -1,0 +1,28 @@
+#pragma once
+#include "embedpool/pooling/concepts.hpp"
+
+namespace embedpool {
+
+/// What readers have in common that turn all tokens of a text into one key. A reader derives from it and adds `read`
+/// and `backward`; one that looks at fewer tokens also says its own `reads`.
+struct OneKey {
+  constexpr void check(const TextShape&) const noexcept {}
+  constexpr Index slots() const noexcept { return 1; }
+  constexpr Index keys(const TextShape&) const noexcept { return 1; }
+  constexpr Index slot(Index, const TextShape&) const noexcept { return 0; }
+  constexpr Interval reads(const TextShape& shape) const noexcept { return {0, shape.tokens}; }
+};
+
+/// out = h, widened or rounded to S.
+template <Element T, Real S>
+void copy_row(std::span<const T> h, std::span<S> out) noexcept {
+  for (std::size_t j = 0; j < out.size(); ++j) out[j] = to_real<S>(h[j]);
+}
+
+/// dh += de
+template <Real S>
+void add_row(std::span<const S> de, std::span<S> dh) noexcept {
+  for (std::size_t j = 0; j < de.size(); ++j) dh[j] += de[j];
+}
+
+}  // namespace embedpool

@@ -1,0 +1,33 @@
+#pragma once
+#include <cmath>
+
+#include "embedpool/pooling/tokens/one_key.hpp"
+#include "embedpool/pooling/tokens/weighted_sum.hpp"
+
+namespace embedpool {
+
+/// The sum of the token states over the root of their number.
+///
+///   key = 1/sqrt(n) sum_t h_t
+///
+/// Shapes  h [n, D] -> key [1, D]
+/// Source  mode `mean_sqrt_len_tokens` of sentence-transformers
+struct TokenMeanSqrt : OneKey {
+  template <Element T, Real S>
+  void read(const TextStates<T>& states, Rows<S> out) const noexcept {
+    weighted_sum(states, one, std::sqrt(static_cast<double>(states.shape().tokens)), out.row(0));
+  }
+
+  /// dh_t += dkey / sqrt(n)
+  template <Element T, Real S>
+  void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
+    weighted_sum_backward(states, one, std::sqrt(static_cast<double>(states.shape().tokens)), dout.row(0), dstates);
+  }
+
+ private:
+  static constexpr double one(Index) noexcept { return 1.0; }
+};
+
+static_assert(TokensPolicy<TokenMeanSqrt, float> && TokensPolicy<TokenMeanSqrt, double>);
+
+}  // namespace embedpool

@@ -1,0 +1,49 @@
+#pragma once
+#include <algorithm>
+#include <array>
+
+#include "embedpool/core/layer_states.hpp"
+
+namespace embedpool {
+
+/// out = sum_t weight(t) h_t / divisor, t over every token of the text, first to last.
+///
+/// Summed in double and rounded once, in token order for each value, so the result depends on the text alone. The
+/// width is walked in blocks that stay in registers; the inner loops have a fixed length and vectorise.
+template <Element T, Real S, class Weight>
+void weighted_sum(const TextStates<T>& states, const Weight& weight, double divisor, std::span<S> out) noexcept {
+  constexpr Index block = 32;
+  const Index tokens = states.shape().tokens;
+  const Index width = static_cast<Index>(out.size());
+  for (Index first = 0; first < width; first += block) {
+    std::array<double, block> sum{};
+    if (const Index count = std::min(block, width - first); count == block) {
+      for (Index t = 0; t < tokens; ++t) {
+        const T* h = states.row(t).data() + first;
+        const double w = weight(t);
+        for (std::size_t j = 0; j < block; ++j) sum[j] += w * to_real<double>(h[j]);
+      }
+    } else {
+      for (Index t = 0; t < tokens; ++t) {
+        const T* h = states.row(t).data() + first;
+        const double w = weight(t);
+        for (Index j = 0; j < count; ++j) sum[static_cast<std::size_t>(j)] += w * to_real<double>(h[j]);
+      }
+    }
+    for (Index j = 0; j < std::min(block, width - first); ++j)
+      out[static_cast<std::size_t>(first + j)] = static_cast<S>(sum[static_cast<std::size_t>(j)] / divisor);
+  }
+}
+
+/// dh_t += weight(t) / divisor de for every token t of the text.
+template <Element T, Real S, class Weight>
+void weighted_sum_backward(const TextStates<T>& states, const Weight& weight, double divisor, std::span<const S> de,
+                           Rows<S> dstates) noexcept {
+  for (Index t = 0; t < states.shape().tokens; ++t) {
+    const S w = static_cast<S>(weight(t) / divisor);
+    S* dh = dstates.row_data(t - states.held().begin);
+    for (std::size_t j = 0; j < de.size(); ++j) dh[j] += w * de[j];
+  }
+}
+
+}  // namespace embedpool
