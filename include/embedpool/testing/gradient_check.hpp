@@ -35,10 +35,11 @@ template <class A, class B>
 double relative_error(const Eigen::MatrixBase<A>& a, const Eigen::MatrixBase<B>& b) {
   if (a.rows() != b.rows() || a.cols() != b.cols()) return HUGE_VAL;
   if (a.size() == 0) return 0;
+  if (!(a - b).allFinite()) return HUGE_VAL;
   const double difference = static_cast<double>((a - b).cwiseAbs().maxCoeff());
   const double largest =
       std::max({static_cast<double>(a.cwiseAbs().maxCoeff()), static_cast<double>(b.cwiseAbs().maxCoeff()), 1e-3});
-  return std::isfinite(difference) ? difference / largest : HUGE_VAL;
+  return difference / largest;
 }
 
 }  // namespace embedpool::testing
