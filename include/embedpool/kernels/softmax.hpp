@@ -1,0 +1,55 @@
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <span>
+
+#include "embedpool/kernels/simd.hpp"
+
+namespace embedpool {
+
+namespace scalar {
+/// x_i = exp(x_i - max) / sum over j of exp(x_j - max), in place. An empty span stays empty.
+template <Real S>
+void softmax(std::span<S> x) noexcept {
+  if (x.empty()) return;
+  const S largest = *std::max_element(x.begin(), x.end());
+  S sum = 0;
+  for (S& value : x) sum += value = std::exp(value - largest);
+  for (S& value : x) value /= sum;
+}
+}  // namespace scalar
+
+namespace simd {
+/// As scalar::softmax. The last values that fill no register go through one filled up with -infinity, whose exponential
+/// is 0, so that every value is computed by the same instructions.
+template <Real S>
+void softmax(std::span<S> x) noexcept {
+  if (x.empty()) return;
+  constexpr auto n = static_cast<std::size_t>(lanes<S>);
+  const std::size_t whole = x.size() / n * n, rest = x.size() - whole;
+  alignas(64) S tail[n];
+  std::fill(std::copy(x.begin() + static_cast<Index>(whole), x.end(), tail), tail + n, -std::numeric_limits<S>::infinity());
+
+  Vector<S> largest = Vector<S>::load_aligned(tail);
+  for (std::size_t i = 0; i < whole; i += n) largest = xsimd::max(largest, Vector<S>::load_unaligned(&x[i]));
+  alignas(64) S candidates[n];
+  largest.store_aligned(candidates);
+  const Vector<S> top(*std::max_element(candidates, candidates + n));
+
+  Vector<S> sum(S(0));
+  for (std::size_t i = 0; i < whole; i += n) {
+    const Vector<S> e = xsimd::exp(Vector<S>::load_unaligned(&x[i]) - top);
+    e.store_unaligned(&x[i]);
+    sum += e;
+  }
+  const Vector<S> last = xsimd::exp(Vector<S>::load_aligned(tail) - top);
+  sum += last;
+  const Vector<S> scale(S(1) / xsimd::hadd(sum));
+  for (std::size_t i = 0; i < whole; i += n) (Vector<S>::load_unaligned(&x[i]) * scale).store_unaligned(&x[i]);
+  (last * scale).store_aligned(tail);
+  std::copy(tail, tail + rest, x.begin() + static_cast<Index>(whole));
+}
+}  // namespace simd
+
+}  // namespace embedpool
