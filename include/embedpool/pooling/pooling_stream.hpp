@@ -8,6 +8,7 @@
 #include "embedpool/core/parallel_guarded.hpp"
 #include "embedpool/pooling/calibration.hpp"
 #include "embedpool/pooling/key_layout.hpp"
+#include "embedpool/pooling/require_pushable.hpp"
 #include "embedpool/pooling/tokens/all_tokens.hpp"
 
 namespace embedpool {
@@ -69,7 +70,7 @@ class PoolingStream {
 
   template <Element T>
   void push(Index layer, const LayerStates<T>& states) {
-    check(layer, states);
+    require_pushable("Pooling", *this, layer, layers_, width_, *segments_, states);
     const auto seen = pushed_.begin() + layer;
     if (*seen) throw ShapeError("Pooling: layer " + std::to_string(layer) + " was pushed twice");
     *seen = true;
@@ -129,7 +130,7 @@ class PoolingStream {
   /// `states` as push saw them (most readers look at nothing but their shapes).
   template <Element T, Executor F>
   void backward_layer(Index layer, const LayerStates<T>& states, Rows<S> dstates, F& executor) const {
-    check(layer, states);
+    require_pushable("Pooling", *this, layer, layers_, width_, *segments_, states);
     require_equal("Pooling: backward_layer", "rows of dstates", dstates.rows, states.selection->rows());
     require_equal("Pooling: backward_layer", "columns of dstates", dstates.cols, width_);
     if (!has_gradients_) throw ShapeError("Pooling: backward_layer comes after backward");
@@ -150,34 +151,6 @@ class PoolingStream {
 
  private:
   static constexpr Index alignment = 64 / static_cast<Index>(sizeof(S));
-
-  template <Element T>
-  void check(Index layer, const LayerStates<T>& states) const {
-    require_in("Pooling", "layer", layer, 0, layers_);
-    const std::string place = "Pooling: layer " + std::to_string(layer);
-    if (!wants(layer)) throw ShapeError(place + " is not one that this pooling reads");
-    if (states.segments == nullptr || states.selection == nullptr)
-      throw ShapeError(place + " was pushed without segments or selection");
-    require_equal(place, "width", states.buffer.cols, width_);
-    require_equal(place, "texts", states.segments->size(), segments_->size());
-    require_equal(place, "texts of the selection", states.selection->texts(), segments_->size());
-    for (Index b = 0; b < segments_->size(); ++b) {
-      const Index tokens = segments_->shape(b).tokens;
-      const Interval needed = reads(segments_->shape(b));
-      const Interval held = states.selection->held(b);
-      const bool fits = states.segments->shape(b).tokens == tokens && held.begin <= needed.begin &&
-                        needed.end <= held.end && held.end <= tokens;
-      if (fits) [[likely]]
-        continue;
-      const std::string text = place + ": text " + std::to_string(b);
-      require_equal(text, "tokens", states.segments->shape(b).tokens, tokens);
-      require_in(text, "first token held", held.begin, 0, needed.begin);
-      require_in(text, "end of the tokens held", held.end, needed.end, tokens);
-    }
-    if (states.index.empty()) return require_equal(place, "rows", states.buffer.rows, states.selection->rows());
-    require_equal(place, "row numbers", static_cast<Index>(states.index.size()), states.selection->rows());
-    for (const Index row : states.index) require_in(place, "row number", row, 0, states.buffer.rows - 1);
-  }
 
   Rows<S> padded_rows(AlignedBuffer<S>& memory, Index rows) const {
     const Index stride = (width_ + alignment - 1) / alignment * alignment;
