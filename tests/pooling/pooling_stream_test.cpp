@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "embedpool/pooling/heads/identity.hpp"
+#include "embedpool/pooling/heads/layer_mean.hpp"
 #include "embedpool/pooling/layers.hpp"
 #include "embedpool/pooling/pooling.hpp"
 #include "embedpool/pooling/tokens/both.hpp"
@@ -72,7 +73,7 @@ std::string refusal(Action&& action) {
 TEST_CASE("a push that does not fit is refused by name") {
   const Segments segments = two_texts();
   const auto states = testing::HiddenStates<float>::random(segments, 3, 4, 1);
-  const Pooling<LayerRange, TokenMean, Identity> pooling{{1, 2}};
+  const Pooling<LayerRange, TokenMean, LayerMean> pooling{{1, 2}};
   const auto stream = [&] { return pooling.stream<float>(nothing, segments, 3, 4); };
 
   CHECK(refusal([&] { stream().push(3, states.layer(3)); }) == "Pooling: layer 3 is not one that is read");
@@ -131,7 +132,7 @@ TEST_CASE("a batch that cannot be pooled is refused before anything is pushed") 
 }
 
 TEST_CASE("keys are stored for readers that reduce a text, as many for a long text as for a short one") {
-  const Pooling<EveryLayer, Both<LastToken, TokenMean>, Identity> pooling;
+  const Pooling<EveryLayer, Both<LastToken, TokenMean>, LayerMean> pooling;
   for (const Index tokens : {Index(1), Index(1000)}) {
     const Segments segments = Segments::from_offsets(std::vector<Index>{0, tokens, 2 * tokens});
     CHECK(pooling.stream<float>(nothing, segments, 12, 4).stored_keys() == 2 * 12 * 2);
@@ -203,7 +204,7 @@ TEST_CASE("backward is refused before there is anything to go back from") {
 
 TEST_CASE("a stream says how far a backbone must go and what of the last layer it needs") {
   const Segments segments = two_texts();
-  const Pooling<LayerList, LastToken, Identity> pooling{{{5, 2}}};
+  const Pooling<LayerList, LastToken, LayerMean> pooling{{{5, 2}}};
   const auto stream = pooling.stream<float>(nothing, segments, 12, 4);
   CHECK(stream.last_layer() == 5);
   CHECK(stream.wants(2));
