@@ -1,0 +1,89 @@
+#pragma once
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "embedpool/io/decoder_tensor_names.hpp"
+#include "embedpool/io/json.hpp"
+#include "embedpool/io/safetensors.hpp"
+#include "embedpool/model/lora_adapter.hpp"
+
+namespace embedpool::io {
+
+namespace detail {
+
+/// What may change a result and is not done here.
+inline void refuse_unknown_peft_features(const JsonObject& config) {
+  if (config.string("peft_type") != "LORA") config.fail("peft_type", "must be LORA, got " + config.string("peft_type"));
+  for (const char* key : {"use_dora", "use_qalora", "use_bdlora", "lora_bias", "fan_in_fan_out"})
+    if (config.boolean_or(key, false)) config.fail(key, "is not supported");
+  if (config.string_or("bias", "none") != "none") config.fail("bias", "must be none");
+  for (const char* key : {"rank_pattern", "alpha_pattern", "modules_to_save", "layer_replication"})
+    if (config.has(key) && !config.at(key).empty()) config.fail(key, "is not supported");
+}
+
+/// The matrix of a tensor, decoded.
+template <Real S>
+Matrix<S> decoded(const Tensor& tensor) {
+  const WeightView view = tensor.weight();
+  Matrix<S> values(view.rows, view.cols);
+  for (Index n = 0; n < view.rows; ++n) decode_row(view, n, values.row(n).data());
+  return values;
+}
+
+/// "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight" -> "layers.0.self_attn.q_proj.weight"; empty when
+/// the name does not end in `half`. PEFT puts base_model.model. in front of the model's own names.
+inline std::string peft_module(const std::string& tensor, const std::string& half) {
+  if (!tensor.ends_with(half)) return {};
+  std::string name = tensor.substr(0, tensor.size() - half.size());
+  for (const std::string prefix : {"base_model.model.", "model."})
+    if (name.starts_with(prefix)) name.erase(0, prefix.size());
+  return name + ".weight";
+}
+
+}  // namespace detail
+
+/// A LoRA adapter in the layout of PEFT: adapter_config.json and adapter_model.safetensors in a directory.
+///
+/// Errors  FileError naming file, key or tensor, and cause: another method or a feature that is not known, a module that
+///         the model has not, a half without its other half, shapes that do not fit the model or the rank
+template <Real S = float>
+LoraAdapter<S> load_peft_adapter(const std::filesystem::path& directory, const DecoderConfig& model) {
+  const Json json = read_json(directory / "adapter_config.json");
+  const JsonObject config(json, (directory / "adapter_config.json").string());
+  detail::refuse_unknown_peft_features(config);
+  const Index rank = config.integer("r", 1, 1 << 16);
+  const double root = std::sqrt(static_cast<double>(rank));
+  const double scale =
+      config.number("lora_alpha") / (config.boolean_or("use_rslora", false) ? root : static_cast<double>(rank));
+
+  std::map<std::string, DecoderTensorPlace> places;
+  DecoderWeights<S> shell;  // only its structure is used
+  for_each_tensor(shell, model, [&](const DecoderTensorPlace& place, auto& tensor) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(tensor)>, WeightView>)
+      places.emplace(hugging_face_name(place), place);
+  });
+
+  const auto file = SafetensorsFile::open(directory / "adapter_model.safetensors");
+  const std::string half_a = ".lora_A.weight", half_b = ".lora_B.weight";
+  LoraAdapter<S> adapter;
+  for (const auto& [name, tensor] : file.tensors()) {
+    if (!detail::peft_module(name, half_b).empty()) {  // read together with its A
+      file.at(name.substr(0, name.size() - half_b.size()) + half_a);
+      continue;
+    }
+    const auto found = places.find(detail::peft_module(name, half_a));
+    if (found == places.end()) tensor.fail("is no LoRA half of a matrix of this model");
+    const auto [rows, cols] = tensor_shape(found->second.kind, model);
+    const Tensor& other = file.at(name.substr(0, name.size() - half_a.size()) + half_b);
+    tensor.require_shape({rank, cols});
+    other.require_shape({rows, rank});
+    adapter.entries.push_back(
+        {found->second, {detail::decoded<S>(tensor), detail::decoded<S>(other), static_cast<S>(scale)}});
+  }
+  if (adapter.entries.empty()) throw FileError(file.name(), "", "holds no LoRA matrices");
+  return adapter;
+}
+
+}  // namespace embedpool::io
