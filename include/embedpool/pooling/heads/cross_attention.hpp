@@ -1,0 +1,115 @@
+#pragma once
+#include "embedpool/pooling/concepts.hpp"
+#include "embedpool/pooling/heads/torch_attention.hpp"
+
+namespace embedpool {
+
+/// The trainable pooling of "Pooling And Attention" as its text gives it: learned queries attend to the keys, to which a
+/// learned layer table W is added for multi-layer pooling; then an output projection and an MLP.
+///
+///   h'_k = h_k + W[slot_k]                          (with layer_table)
+///   a    = mean over queries of MultiHeadAttention(query, h', h')
+///   e    = ReLU(a M^T + b)                          (Start::paper)
+///   e    = mean_k h_k + a M^T + b                   (Start::pooling: M and b start at 0, so that step 0 is the mean)
+///
+/// Shapes  keys [n, D] -> e [D]; query [r, D], layer_weights [slots, D], mlp.0.weight M [D, D]; torch's names
+/// Errors  check throws ShapeError for parameters that do not fit; the table may have more rows than kinds of keys
+/// Source  arXiv 2409.02727, section on trainable pooling; attention as torch.nn.MultiheadAttention
+struct CrossAttention {
+  enum class Start { pooling, paper };
+  Index queries = 1;
+  Index heads = 8;
+  bool layer_table = false;
+  Start start = Start::pooling;
+
+  template <Real S>
+  struct Params {
+    Matrix<S> table;  // [slots, D], empty without layer_table
+    Matrix<S> query;  // [r, D]
+    head_math::TorchAttentionParams<S> attend;
+    Matrix<S> mlp, mlp_bias;  // [D, D], [1, D]
+  };
+  template <Real S>
+  struct Cache {
+    head_math::TorchAttentionCache<S> attend;
+    RowVector<S> a;  // [D]
+    RowVector<S> e;  // [D] of the map behind it
+  };
+
+  template <Real S>
+  Params<S> init(Index width, Index slots, std::uint64_t seed = 0) const {
+    std::mt19937_64 generator(seed);
+    Params<S> p;
+    if (layer_table) p.table = head_math::normal_init<S>(slots, width, start == Start::paper ? 1.0 : 0.02, generator);
+    p.query = head_math::normal_init<S>(queries, width, 1.0, generator);
+    p.attend = head_math::init_torch_attention<S>(width, generator);
+    p.mlp = Matrix<S>::Zero(width, width);
+    p.mlp_bias = Matrix<S>::Zero(1, width);
+    if (start == Start::paper) {
+      p.mlp = head_math::linear_init<S>(width, width, width, generator);
+      p.mlp_bias = head_math::linear_init<S>(1, width, width, generator);
+    }
+    return p;
+  }
+  template <class P, class F>
+  static void for_each(P& p, F&& f) {
+    if (p.table.size() > 0) f("layer_weights", p.table);
+    f("query", p.query);
+    head_math::for_each_torch_attention(p.attend, f);
+    f("mlp.0.weight", p.mlp);
+    f("mlp.0.bias", p.mlp_bias);
+  }
+  Index output_width(Index width) const { return width; }
+
+  template <Real S>
+  void check(const Params<S>& p, Index width, Index slots) const {
+    require_equal("CrossAttention head", "width of the query", p.query.cols(), width);
+    require_in("CrossAttention head", "queries", p.query.rows(), 1, Index(1) << 24);
+    if (layer_table) {
+      require_equal("CrossAttention head", "width of the layer table", p.table.cols(), width);
+      require_in("CrossAttention head", "kinds of keys", slots, 1, p.table.rows());
+    }
+    head_math::check_torch_attention("CrossAttention head", p.attend, width, heads);
+    require_equal("CrossAttention head", "rows of mlp.0.weight", p.mlp.rows(), width);
+    require_equal("CrossAttention head", "columns of mlp.0.weight", p.mlp.cols(), width);
+    require_equal("CrossAttention head", "size of mlp.0.bias", p.mlp_bias.size(), width);
+  }
+
+  template <Real S>
+  RowVector<S> forward(const Params<S>& p, const Keys<S>& keys, Cache<S>& c) const {
+    c.attend.x = p.query;
+    c.attend.y = as_eigen(keys.rows);
+    const RowVector<S> pooled = c.attend.y.colwise().mean();
+    if (layer_table)
+      for (Index k = 0; k < c.attend.y.rows(); ++k)
+        c.attend.y.row(k) += p.table.row(keys.slot[static_cast<std::size_t>(k)]);
+    c.a = head_math::torch_attention(p.attend, heads, c.attend).colwise().mean();
+    c.e = c.a * p.mlp.transpose() + p.mlp_bias;
+    if (start == Start::pooling) return pooled + c.e;
+    c.e = c.e.cwiseMax(S(0)).eval();
+    return c.e;
+  }
+
+  template <Real S>
+  void backward(const Params<S>& p, const Keys<S>& keys, const Cache<S>& c, const RowVector<S>& de, Params<S>& dp,
+                Rows<S> dkeys) const {
+    RowVector<S> dmlp = de;
+    if (start == Start::paper)
+      dmlp = (c.e.array() > S(0)).select(de, S(0));
+    else
+      as_eigen(dkeys).rowwise() += de / static_cast<S>(keys.rows.rows);
+    dp.mlp.noalias() += dmlp.transpose() * c.a;
+    dp.mlp_bias += dmlp;
+    const RowVector<S> da = dmlp * p.mlp / static_cast<S>(p.query.rows());
+    Matrix<S> dquery, dh;
+    head_math::torch_attention_backward<S>(p.attend, heads, c.attend, da.replicate(p.query.rows(), 1), dp.attend, dquery,
+                                           dh);
+    dp.query += dquery;
+    if (layer_table)
+      for (Index k = 0; k < dh.rows(); ++k) dp.table.row(keys.slot[static_cast<std::size_t>(k)]) += dh.row(k);
+    as_eigen(dkeys) += dh;
+  }
+};
+static_assert(HeadPolicy<CrossAttention, float> && HeadPolicy<CrossAttention, double>);
+
+}  // namespace embedpool
