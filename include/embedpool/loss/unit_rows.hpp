@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "embedpool/core/error.hpp"
 #include "embedpool/core/matrix.hpp"
 
 namespace embedpool {
