@@ -270,8 +270,13 @@ TEST_CASE("ids outside the vocabulary and layers that are not there are refused 
     CHECK(record.order.empty());
   }
   Record record{decoder.layers()};
-  decoder.forward(Batch{}, Causal{}, record, workspace, serial);
-  CHECK(record.order.empty());
+}
+
+TEST_CASE("a batch without texts gives every layer without rows") {
+  const auto decoder = test::random_decoder<float>(test::small_config("llama"));
+  const Record record = run(decoder, {}, Causal{});
+  CHECK(record.order == std::vector<Index>{0, 1, 2, 3});
+  CHECK(record.states.empty());
 }
 
 TEST_CASE("a decoder refuses configurations that contradict themselves and tensors that do not fit") {

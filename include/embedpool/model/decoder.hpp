@@ -62,9 +62,9 @@ class Decoder {
     check_ids(batch);
     const Index last_layer = sink.last_layer();
     require_in("Decoder", "last layer", last_layer, 0, config_.layers);
-    if (segments.size() == 0) return;
-
     const RowSelection all = RowSelection::all(segments);
+    if (segments.size() == 0) return push_nothing(segments, all, sink, last_layer);
+
     const RowSelection read(segments, [&](const TextShape& shape) { return sink.reads(shape); });
     const RotaryTable<S>& rotary = workspace.rotary(config_.inverse_frequencies, segments.longest());
     Rows<S> x = workspace.residual.rows(segments.rows(), config_.width);
@@ -90,6 +90,13 @@ class Decoder {
         require_in("Decoder", "text " + std::to_string(b) + ", position " + std::to_string(t) + ": token id", id, 0,
                    config_.vocabulary - 1);
       }
+  }
+
+  /// A batch without texts: every wanted layer, without rows.
+  template <class Sink>
+  void push_nothing(const Segments& segments, const RowSelection& none, Sink& sink, Index last_layer) const {
+    for (Index layer = 0; layer <= last_layer; ++layer)
+      if (sink.wants(layer)) sink.push(layer, LayerStates<S>{Rows<S>(nullptr, 0, config_.width), &segments, &none});
   }
 
   /// x = scale * Embedding[ids]
