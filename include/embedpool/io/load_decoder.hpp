@@ -1,6 +1,7 @@
 #pragma once
 #include <filesystem>
 #include <string>
+#include <system_error>
 
 #include "embedpool/io/assemble_decoder.hpp"
 #include "embedpool/io/decoder_tensor_names.hpp"
@@ -41,7 +42,8 @@ Decoder<S> load_hugging_face_decoder(const std::filesystem::path& directory,
 /// Errors  FileError naming file, key or tensor, and cause
 template <Real S = float>
 Decoder<S> load_decoder(const std::filesystem::path& path) {
-  if (std::filesystem::is_directory(path)) return load_hugging_face_decoder<S>(path);
+  std::error_code ignored;  // what cannot be looked at is reported when it is opened
+  if (std::filesystem::is_directory(path, ignored)) return load_hugging_face_decoder<S>(path);
   return load_decoder<S>(GgufFile::open(path));
 }
 

@@ -1,0 +1,64 @@
+#pragma once
+#include <filesystem>
+#include <map>
+#include <string>
+#include <system_error>
+
+#include "embedpool/io/safetensors.hpp"
+
+namespace embedpool::io {
+
+/// The tensors of a model's directory: those of model.safetensors, or of the shards that model.safetensors.index.json
+/// lists. Where both are there, the single file counts, as Hugging Face reads it.
+///
+/// Errors  FileError naming file and tensor: neither is there, an index that names a file outside the directory, a
+///         tensor that its shard does not hold or that no shard was listed for
+class SafetensorsModel {
+ public:
+  static SafetensorsModel open(const std::filesystem::path& directory) {
+    const auto single = directory / "model.safetensors";
+    const auto index = directory / "model.safetensors.index.json";
+    std::error_code ignored;  // what cannot be looked at is reported when it is opened
+    if (!std::filesystem::exists(single, ignored) && std::filesystem::exists(index, ignored))
+      return SafetensorsModel(directory, index);
+    SafetensorsModel model(single.string());
+    model.tensors_ = SafetensorsFile::open(single).tensors();
+    return model;
+  }
+
+  const std::map<std::string, Tensor>& tensors() const noexcept { return tensors_; }
+  const Tensor* find(std::string_view tensor) const {
+    const auto found = tensors_.find(std::string(tensor));
+    return found == tensors_.end() ? nullptr : &found->second;
+  }
+  /// Errors: FileError when it is not there.
+  const Tensor& at(std::string_view tensor) const {
+    if (const Tensor* found = find(tensor)) return *found;
+    throw FileError(name_, "tensor " + std::string(tensor), "missing");
+  }
+
+ private:
+  explicit SafetensorsModel(std::string name) : name_(std::move(name)) {}
+
+  SafetensorsModel(const std::filesystem::path& directory, const std::filesystem::path& index) : name_(index.string()) {
+    const Json json = read_json(index);
+    const Json map = JsonObject(json, name_).object("weight_map").json();
+    std::map<std::string, SafetensorsFile> shards;
+    for (const auto& [tensor, file] : map.items()) {
+      const std::string where = "weight_map." + tensor;
+      if (!file.is_string()) throw FileError(name_, where, "must be the name of a file");
+      const std::filesystem::path shard = file.get<std::string>();
+      if (shard.empty() || shard != shard.filename() || shard == "." || shard == "..")
+        throw FileError(name_, where, "'" + shard.string().substr(0, 80) + "' is no file of this directory");
+      auto opened = shards.find(shard.string());
+      if (opened == shards.end())
+        opened = shards.emplace(shard.string(), SafetensorsFile::open(directory / shard)).first;
+      tensors_.emplace(tensor, opened->second.at(tensor));
+    }
+  }
+
+  std::string name_;
+  std::map<std::string, Tensor> tensors_;
+};
+
+}  // namespace embedpool::io
