@@ -1,0 +1,137 @@
+#pragma once
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "embedpool/pooling/heads/additive_attention.hpp"
+#include "embedpool/pooling/heads/concatenate.hpp"
+#include "embedpool/pooling/heads/cross_attention.hpp"
+#include "embedpool/pooling/heads/identity.hpp"
+#include "embedpool/pooling/heads/latent_attention.hpp"
+#include "embedpool/pooling/heads/layer_attention.hpp"
+#include "embedpool/pooling/heads/layer_mean.hpp"
+#include "embedpool/pooling/heads/layer_mix.hpp"
+#include "embedpool/pooling/heads/perceiver_head.hpp"
+#include "embedpool/pooling/heads/single_query_attention.hpp"
+#include "embedpool/pooling/heads/weighted_layers.hpp"
+
+namespace embedpool {
+
+namespace detail {
+
+/// A value that belongs to one head. Several heads share a type of parameters; the head's type keeps them apart.
+template <class Head, class Value>
+struct Held {
+  Value value{};
+};
+
+/// The parameters and caches of every head of a list, as variants in the order of the list.
+template <Real S, class... Heads>
+struct HeldByHead {
+  using Params = std::variant<Held<Heads, typename Heads::template Params<S>>...>;
+  using Cache = std::variant<Held<Heads, typename Heads::template Cache<S>>...>;
+};
+template <Real S, class... Heads>
+HeldByHead<S, Heads...> held_by_head(const std::variant<Heads...>*);  // never defined: only its type is used
+
+}  // namespace detail
+
+/// A head chosen at run time: the same promises as the head it holds, one `visit` a text dearer.
+///
+/// Names   mean, identity, concatenate, layer-mix, weighted-layers, single-query, additive, layer-attention,
+///         cross-attention, perceiver, latent-attention
+/// Errors  check throws ShapeError when parameters are another head's or do not fit
+class AnyHead {
+ public:
+  using Variant = std::variant<LayerMean, Identity, Concatenate, LayerMix, WeightedLayers, SingleQueryAttention,
+                               AdditiveAttention, LayerAttention, CrossAttention, PerceiverHead, LatentAttention>;
+  static constexpr std::string_view names[] = {"mean",         "identity", "concatenate",     "layer-mix",
+                                               "weighted-layers", "single-query", "additive", "layer-attention",
+                                               "cross-attention", "perceiver", "latent-attention"};
+  static_assert(std::size(names) == std::variant_size_v<Variant>);
+
+  template <Real S>
+  struct Params {
+    typename decltype(detail::held_by_head<S>(static_cast<const Variant*>(nullptr)))::Params value{};
+  };
+  template <Real S>
+  struct Cache {
+    typename decltype(detail::held_by_head<S>(static_cast<const Variant*>(nullptr)))::Cache value{};
+  };
+
+  AnyHead() = default;
+  template <class Head>
+    requires std::constructible_from<Variant, Head>
+  AnyHead(Head head) : head_(std::move(head)) {}
+
+  /// A head of that name with its default options. Errors: ShapeError that lists the names.
+  static AnyHead named(std::string_view name) {
+    return named(name, std::make_index_sequence<std::variant_size_v<Variant>>{});
+  }
+  std::string_view name() const noexcept { return names[head_.index()]; }
+  const Variant& variant() const noexcept { return head_; }
+  Variant& variant() noexcept { return head_; }
+
+  template <Real S>
+  Params<S> init(Index width, Index slots, std::uint64_t seed = 0) const {
+    return std::visit([&]<class Head>(const Head& head) {
+      return Params<S>{detail::Held<Head, typename Head::template Params<S>>{head.template init<S>(width, slots, seed)}};
+    }, head_);
+  }
+  template <class P, class F>
+  static void for_each(P& params, F&& f) {
+    std::visit([&]<class Head, class Own>(detail::Held<Head, Own>& held) { Head::for_each(held.value, f); }, params.value);
+  }
+  Index output_width(Index width) const {
+    return std::visit([&](const auto& head) { return head.output_width(width); }, head_);
+  }
+  template <Real S>
+  void check(const Params<S>& params, Index width, Index slots) const {
+    if (params.value.index() != head_.index())
+      throw ShapeError("head " + std::string(name()) + ": the parameters are those of head " +
+                       std::string(names[params.value.index()]));
+    std::visit([&]<class Head>(const Head& head) {
+      const auto& own = of<Head, typename Head::template Params<S>>(params);
+      if constexpr (requires { head.check(own, width, slots); }) head.check(own, width, slots);
+    }, head_);
+  }
+
+  template <Real S>
+  RowVector<S> forward(const Params<S>& params, const Keys<S>& keys, Cache<S>& cache) const {
+    return std::visit([&]<class Head>(const Head& head) -> RowVector<S> {
+      using Own = typename Head::template Cache<S>;
+      if (cache.value.index() != head_.index()) cache.value = detail::Held<Head, Own>{};
+      return head.forward(of<Head, typename Head::template Params<S>>(params), keys, of<Head, Own>(cache));
+    }, head_);
+  }
+  template <Real S>
+  void backward(const Params<S>& params, const Keys<S>& keys, const Cache<S>& cache, const RowVector<S>& de,
+                Params<S>& dparams, Rows<S> dkeys) const {
+    std::visit([&]<class Head>(const Head& head) {
+      using Own = typename Head::template Params<S>;
+      head.backward(of<Head, Own>(params), keys, of<Head, typename Head::template Cache<S>>(cache), de,
+                    of<Head, Own>(dparams), dkeys);
+    }, head_);
+  }
+
+ private:
+  /// The value that belongs to `Head`, of a Params or Cache that holds it.
+  template <class Head, class Own, class Holder>
+  static auto& of(Holder& holder) {
+    return std::get<detail::Held<Head, Own>>(holder.value).value;
+  }
+  template <std::size_t... I>
+  static AnyHead named(std::string_view name, std::index_sequence<I...>) {
+    AnyHead head;
+    if (((name == names[I] && (head.head_ = std::variant_alternative_t<I, Variant>{}, true)) || ...)) return head;
+    std::string list;
+    for (const std::string_view known : names) list += (list.empty() ? "" : ", ") + std::string(known);
+    throw ShapeError("head: '" + std::string(name.substr(0, 40)) + "' is not one of " + list);
+  }
+
+  Variant head_{};
+};
+static_assert(HeadPolicy<AnyHead, float> && HeadPolicy<AnyHead, double>);
+
+}  // namespace embedpool

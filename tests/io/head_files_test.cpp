@@ -1,0 +1,65 @@
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include "embedpool/io/head_files.hpp"
+
+using namespace embedpool;
+
+namespace {
+
+std::filesystem::path temporary(const std::string& name) {
+  return std::filesystem::temp_directory_path() / ("embedpool_" + std::to_string(getpid()) + "_" + name);
+}
+
+}  // namespace
+
+TEST_CASE("every head's parameters and options survive a file") {
+  constexpr Index width = 8;
+  for (const std::string_view name : AnyHead::names) {
+    const Index slots = name == "identity" ? 1 : 5;
+    CAPTURE(std::string(name));
+    const AnyHead head = AnyHead::named(name);
+    auto params = head.init<float>(width, slots, 3);
+    const auto path = temporary("head.safetensors");
+    io::write_head(head, params, path);
+    auto read = io::read_head<float>(head, width, slots, path);
+    std::vector<Matrix<float>> written;
+    AnyHead::for_each(params, [&](const std::string&, Matrix<float>& tensor) { written.push_back(tensor); });
+    std::size_t i = 0;
+    AnyHead::for_each(read, [&](const std::string&, Matrix<float>& tensor) { CHECK(tensor == written[i++]); });
+    CHECK(i == written.size());
+    std::filesystem::remove(path);
+
+    const io::Json settings = io::head_settings(head);
+    const AnyHead again = io::head_from_settings(std::string(name), io::JsonObject(settings, "embedder.json"));
+    CHECK(io::head_settings(again) == settings);
+    CHECK(again.name() == name);
+  }
+}
+
+TEST_CASE("options that differ from the defaults survive a file") {
+  PerceiverHead perceiver{3, 2, 5, 7, true, Residual::latents};
+  const io::Json settings = io::head_settings(perceiver);
+  const AnyHead read = io::head_from_settings("perceiver", io::JsonObject(settings, "embedder.json"));
+  const auto& own = std::get<PerceiverHead>(read.variant());
+  CHECK(own.latents == 3);
+  CHECK(own.feed_forward == 7);
+  CHECK(own.layer_table);
+  CHECK(own.residual == Residual::latents);
+}
+
+TEST_CASE("a head's file or options that do not fit are refused by name") {
+  const AnyHead mix = LayerMix{};
+  auto params = mix.init<float>(8, 5, 3);
+  const auto path = temporary("mix.safetensors");
+  io::write_head(mix, params, path);
+  CHECK_THROWS_WITH_AS(io::read_head<float>(mix, 8, 6, path), doctest::Contains("scalars"), FileError);
+  CHECK_THROWS_WITH_AS(io::read_head<float>(AnyHead(WeightedLayers{}), 8, 5, path), doctest::Contains("layer_weights"), FileError);
+  CHECK_THROWS_WITH_AS(io::read_head<float>(AnyHead(LayerMean{}), 8, 5, path), doctest::Contains("no parameter"), FileError);
+  std::filesystem::remove(path);
+  CHECK_THROWS_WITH_AS(io::read_head<float>(mix, 8, 5, path), doctest::Contains("mix.safetensors"), FileError);
+  const io::Json wrong = {{"latents", -1}}, unknown = {{"latent", 1}};
+  CHECK_THROWS_WITH_AS(io::head_from_settings("perceiver", io::JsonObject(wrong, "f")), doctest::Contains("latents"), FileError);
+  CHECK_THROWS_WITH_AS(io::head_from_settings("perceiver", io::JsonObject(unknown, "f")), doctest::Contains("latent"), FileError);
+  CHECK_THROWS_WITH_AS(io::head_from_settings("best", io::JsonObject(io::Json::object(), "f")), doctest::Contains("best"), FileError);
+}
