@@ -71,17 +71,20 @@ TEST_CASE("the five designs, plain and with adapters merged, agree with their fl
   const auto file = io::SafetensorsFile::open(test::golden_directory() / "designs.safetensors");
   const auto models = io::Json::parse(file.metadata().at("models"));
   Index compared = 0;
-  for (const auto& [model, described] : models.items()) {
+  for (auto entry = models.begin(); entry != models.end(); ++entry) {
+    const std::string model = entry.key();
+    const io::Json& variants = entry->at("variants");
     CAPTURE(model);
     const auto base = io::load_decoder(test::golden_directory() / "models" / model);
     const Batch batch = test::batch_of(file, model + ".");
-    for (const auto& [variant, designs] : described.at("variants").items()) {
+    for (auto adapter = variants.begin(); adapter != variants.end(); ++adapter) {
+      const std::string variant = adapter.key();
       CAPTURE(variant);
       const auto decoder =
           variant == "plain" ? base
                              : merged(base, io::load_peft_adapter(
                                                 test::golden_directory() / "designs" / (model + "-" + variant), base.config()));
-      for (const Index design : designs.get<std::vector<Index>>()) {
+      for (const Index design : adapter->get<std::vector<Index>>()) {
         CAPTURE(design);
         const std::string name = model + "." + variant + ".design" + std::to_string(design) + ".out";
         // Unit vectors; plain float32 was measured at 6e-7.

@@ -1,7 +1,7 @@
 #pragma once
 #include "embedpool/model/decoder.hpp"
 #include "embedpool/model/embedder.hpp"
-#include "embedpool/pooling/aliases.hpp"
+#include "embedpool/pooling/trainable_aliases.hpp"
 
 namespace embedpool {
 
