@@ -1,5 +1,7 @@
 #pragma once
 #include "embedpool/pooling/concepts.hpp"
+#include "embedpool/pooling/heads/prepared_attention.hpp"
+#include "embedpool/pooling/heads/prepared_head.hpp"
 #include "embedpool/pooling/heads/torch_attention.hpp"
 
 namespace embedpool {
@@ -33,7 +35,12 @@ struct CrossAttention {
   struct Cache {
     head_math::TorchAttentionCache<S> attend;
     RowVector<S> a;  // [D]
-    RowVector<S> e;  // [D] of the map behind it
+    RowVector<S> e;  // [D]
+  };
+
+  template <Real S>
+  struct Prepared {
+    Matrix<S> queries;  // [r, D] (query Wq^T + bq) / sqrt(d)
   };
 
   template <Real S>
@@ -78,23 +85,16 @@ struct CrossAttention {
   template <Real S>
   RowVector<S> forward(const Params<S>& p, const Keys<S>& keys, Cache<S>& c) const {
     c.attend.x = p.query;
-    c.attend.y = as_eigen(keys.rows);
-    const RowVector<S> pooled = c.attend.y.colwise().mean();
-    if (layer_table)
-      for (Index k = 0; k < c.attend.y.rows(); ++k)
-        c.attend.y.row(k) += p.table.row(keys.slot[static_cast<std::size_t>(k)]);
+    c.attend.y = tabled(p, keys);
     c.a = head_math::torch_attention(p.attend, heads, c.attend).colwise().mean();
-    c.e = c.a * p.mlp.transpose() + p.mlp_bias;
-    if (start == Start::pooling) return pooled + c.e;
-    c.e = c.e.cwiseMax(S(0)).eval();
-    return c.e;
+    return c.e = behind_attention(p, keys, c.a);
   }
 
   template <Real S>
   void backward(const Params<S>& p, const Keys<S>& keys, const Cache<S>& c, const RowVector<S>& de, Params<S>& dp,
                 Rows<S> dkeys) const {
     RowVector<S> dmlp = de;
-    if (start == Start::paper)
+    if (start == Start::paper)  // e > 0 exactly where the ReLU passed
       dmlp = (c.e.array() > S(0)).select(de, S(0));
     else
       as_eigen(dkeys).rowwise() += de / static_cast<S>(keys.rows.rows);
@@ -109,7 +109,54 @@ struct CrossAttention {
       for (Index k = 0; k < dh.rows(); ++k) dp.table.row(keys.slot[static_cast<std::size_t>(k)]) += dh.row(k);
     as_eigen(dkeys) += dh;
   }
+
+  /// The queries depend on no text. The keys' bias adds the same to every score of a query: softmax drops it.
+  template <Real S>
+  Prepared<S> prepare(const Params<S>& p) const {
+    const Index d = p.query.cols();
+    Matrix<S> q = p.query * p.attend.in_weight.topRows(d).transpose();
+    q.rowwise() += p.attend.in_bias.row(0).head(d);
+    return {q / std::sqrt(static_cast<S>(d / heads))};
+  }
+
+  /// Behind the softmax everything up to the ReLU is linear, so the mean over queries moves to the weights; then one
+  /// mixed row a head, and not every key, goes through the value projection.
+  template <Real S>
+  RowVector<S> forward_prepared(const Params<S>& p, const Prepared<S>& prepared, const Keys<S>& keys) const {
+    const Index width = p.query.cols(), d = width / heads, n = keys.rows.rows;
+    const Matrix<S> h = tabled(p, keys);                                              // [n, D]
+    const auto value_weight = p.attend.in_weight.bottomRows(width);
+    RowVector<S> o = p.attend.in_bias.row(0).tail(width);
+    if (n == 1) {
+      o += h * value_weight.transpose();
+    } else {
+      const Matrix<S> k = h * p.attend.in_weight.middleRows(width, width).transpose();
+      const RowVector<S> a = head_math::attention_weights(prepared.queries, k, heads).colwise().mean();  // [H n]
+      for (Index i = 0; i < heads; ++i) {
+        const RowVector<S> mixed = a.segment(i * n, n) * h;                           // [D]
+        o.segment(i * d, d) += mixed * value_weight.middleRows(i * d, d).transpose();
+      }
+    }
+    const RowVector<S> attended = o * p.attend.out_weight.transpose() + p.attend.out_bias;
+    return behind_attention(p, keys, attended);
+  }
+
+ private:
+  /// The keys, with the rows of the layer table added to them.
+  template <Real S>
+  Matrix<S> tabled(const Params<S>& p, const Keys<S>& keys) const {
+    Matrix<S> h = as_eigen(keys.rows);
+    if (layer_table)
+      for (Index k = 0; k < h.rows(); ++k) h.row(k) += p.table.row(keys.slot[static_cast<std::size_t>(k)]);
+    return h;
+  }
+  template <Real S>
+  RowVector<S> behind_attention(const Params<S>& p, const Keys<S>& keys, const RowVector<S>& a) const {
+    const RowVector<S> mapped = a * p.mlp.transpose() + p.mlp_bias;
+    if (start == Start::paper) return mapped.cwiseMax(S(0));
+    return mapped + as_eigen(keys.rows).colwise().mean();
+  }
 };
-static_assert(HeadPolicy<CrossAttention, float> && HeadPolicy<CrossAttention, double>);
+static_assert(PreparedHead<CrossAttention, float> && PreparedHead<CrossAttention, double>);
 
 }  // namespace embedpool

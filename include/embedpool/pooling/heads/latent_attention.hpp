@@ -1,6 +1,8 @@
 #pragma once
 #include "embedpool/pooling/concepts.hpp"
 #include "embedpool/pooling/heads/perceiver_blocks.hpp"
+#include "embedpool/pooling/heads/prepared_attention.hpp"
+#include "embedpool/pooling/heads/prepared_head.hpp"
 
 namespace embedpool {
 
@@ -33,6 +35,13 @@ struct LatentAttention {
     head_math::LayerNormCache<S> hidden_norm, latent_norm;
     head_math::CrossAttendCache<S> attend;
     head_math::GegluCache<S> feed_forward;
+  };
+
+  template <Real S>
+  struct Prepared {
+    Matrix<S> k;       // [r, H d] keys, divided by sqrt(d)
+    Matrix<S> values;  // [H r, D] V_h Wo_h^T; or, where that is more work, V [r, H d]
+    bool projected = false;
   };
 
   template <Real S>
@@ -85,7 +94,38 @@ struct LatentAttention {
     as_eigen(dkeys) += dx + head_math::layer_norm_backward(c.hidden_norm, p.attend.hidden_gain, dh_normed,
                                                            dp.attend.hidden_gain, dp.attend.hidden_bias);
   }
+
+  /// The latents' keys and values depend on no text. Projecting the values is paid once, so it is worth it when a row
+  /// then costs less: H r D multiplications against r Hd + Hd D.
+  template <Real S>
+  Prepared<S> prepare(const Params<S>& p) const {
+    const Index inner = p.attend.to_q.rows(), width = p.latents.cols(), r = p.latents.rows();
+    head_math::LayerNormCache<S> unused;
+    const Matrix<S> normed = head_math::layer_norm(p.latents, p.attend.latent_gain, p.attend.latent_bias, unused);
+    const Matrix<S> v = normed * p.attend.to_kv.bottomRows(inner).transpose();
+    Prepared<S> prepared;
+    prepared.k = normed * p.attend.to_kv.topRows(inner).transpose() / std::sqrt(static_cast<S>(inner / heads));
+    prepared.projected = heads * r * width < r * inner + inner * width;
+    prepared.values = prepared.projected ? head_math::project_values(v, p.attend.to_out, heads) : v;
+    return prepared;
+  }
+
+  template <Real S>
+  RowVector<S> forward_prepared(const Params<S>& p, const Prepared<S>& prepared, const Keys<S>& keys) const {
+    const auto h = as_eigen(keys.rows);  // [n, D]
+    head_math::LayerNormCache<S> unused;
+    const Matrix<S> normed = head_math::layer_norm(h, p.attend.hidden_gain, p.attend.hidden_bias, unused);
+    const Matrix<S> q = normed * p.attend.to_q.transpose();                            // [n, H d]
+    const Matrix<S> a = head_math::attention_weights(q, prepared.k, heads);            // [n, H r]
+    Matrix<S> x = h;
+    if (prepared.projected)
+      x.noalias() += a * prepared.values;
+    else
+      x.noalias() += head_math::mix_values(a, prepared.values, heads) * p.attend.to_out.transpose();
+    head_math::GegluCache<S> scratch;
+    return head_math::geglu_mean(p.feed_forward, x, scratch);
+  }
 };
-static_assert(HeadPolicy<LatentAttention, float> && HeadPolicy<LatentAttention, double>);
+static_assert(PreparedHead<LatentAttention, float> && PreparedHead<LatentAttention, double>);
 
 }  // namespace embedpool

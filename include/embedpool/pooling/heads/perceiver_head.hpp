@@ -1,6 +1,8 @@
 #pragma once
 #include "embedpool/pooling/concepts.hpp"
 #include "embedpool/pooling/heads/perceiver_blocks.hpp"
+#include "embedpool/pooling/heads/prepared_attention.hpp"
+#include "embedpool/pooling/heads/prepared_head.hpp"
 
 namespace embedpool {
 
@@ -45,6 +47,11 @@ struct PerceiverHead {
   };
 
   template <Real S>
+  struct Prepared {
+    Matrix<S> queries;  // [r, H d] LN(latents) Wq^T / sqrt(d)
+  };
+
+  template <Real S>
   Params<S> init(Index width, Index slots, std::uint64_t seed = 0) const {
     std::mt19937_64 generator(seed);
     Params<S> p;
@@ -83,17 +90,14 @@ struct PerceiverHead {
 
   template <Real S>
   RowVector<S> forward(const Params<S>& p, const Keys<S>& keys, Cache<S>& c) const {
-    Matrix<S> h = as_eigen(keys.rows);  // [n, D]
-    const RowVector<S> pooled = h.colwise().mean();
-    if (layer_table)
-      for (Index k = 0; k < h.rows(); ++k) h.row(k) += p.table.row(keys.slot[static_cast<std::size_t>(k)]);
+    const Matrix<S> h = tabled(p, keys);  // [n, D]
     c.attend.yn = head_math::layer_norm(h, p.attend.hidden_gain, p.attend.hidden_bias, c.hidden_norm);
     c.attend.xn = head_math::layer_norm(p.latents, p.attend.latent_gain, p.attend.latent_bias, c.latent_norm);
     Matrix<S> x = head_math::cross_attend(p.attend, heads, c.attend);  // [r, D]
     if (residual == Residual::latents)
       x += p.latents;
     else
-      x.rowwise() += pooled;
+      x.rowwise() += as_eigen(keys.rows).colwise().mean();
     return head_math::geglu_mean(p.feed_forward, x, c.feed_forward);
   }
 
@@ -117,7 +121,55 @@ struct PerceiverHead {
       as_eigen(dkeys).rowwise() += dpooled;
     }
   }
+
+  /// The queries depend on no text.
+  template <Real S>
+  Prepared<S> prepare(const Params<S>& p) const {
+    head_math::LayerNormCache<S> unused;
+    const Matrix<S> normed = head_math::layer_norm(p.latents, p.attend.latent_gain, p.attend.latent_bias, unused);
+    const S scale = std::sqrt(static_cast<S>(p.attend.to_q.rows() / heads));
+    return {normed * p.attend.to_q.transpose() / scale};
+  }
+
+  /// One key gets every weight whatever asks: no scores, and with the pooled residual all rows of x are equal.
+  /// Several keys: values go through Wo before or after they are mixed, whichever is less work.
+  template <Real S>
+  RowVector<S> forward_prepared(const Params<S>& p, const Prepared<S>& prepared, const Keys<S>& keys) const {
+    const Index inner = p.attend.to_q.rows(), n = keys.rows.rows;
+    head_math::LayerNormCache<S> unused;
+    const Matrix<S> normed = head_math::layer_norm(tabled(p, keys), p.attend.hidden_gain, p.attend.hidden_bias, unused);
+    const Matrix<S> v = normed * p.attend.to_kv.bottomRows(inner).transpose();  // [n, H d]
+    const RowVector<S> pooled = as_eigen(keys.rows).colwise().mean();
+    Matrix<S> x;  // [r, D], or [1, D] for r equal rows
+    if (n == 1) {
+      const RowVector<S> only = v * p.attend.to_out.transpose();
+      x = residual == Residual::latents ? Matrix<S>(p.latents.rowwise() + only) : Matrix<S>(pooled + only);
+    } else {
+      const Matrix<S> k = normed * p.attend.to_kv.topRows(inner).transpose();  // [n, H d]
+      const Matrix<S> a = head_math::attention_weights(prepared.queries, k, heads);
+      if (head_math::project_values_first(p.latents.rows(), n, p.latents.cols(), inner, heads))
+        x = a * head_math::project_values(v, p.attend.to_out, heads);
+      else
+        x = head_math::mix_values(a, v, heads) * p.attend.to_out.transpose();
+      if (residual == Residual::latents)
+        x += p.latents;
+      else
+        x.rowwise() += pooled;
+    }
+    head_math::GegluCache<S> scratch;
+    return head_math::geglu_mean(p.feed_forward, x, scratch);
+  }
+
+ private:
+  /// The keys, with the rows of the layer table added to them.
+  template <Real S>
+  Matrix<S> tabled(const Params<S>& p, const Keys<S>& keys) const {
+    Matrix<S> h = as_eigen(keys.rows);
+    if (layer_table)
+      for (Index k = 0; k < h.rows(); ++k) h.row(k) += p.table.row(keys.slot[static_cast<std::size_t>(k)]);
+    return h;
+  }
 };
-static_assert(HeadPolicy<PerceiverHead, float> && HeadPolicy<PerceiverHead, double>);
+static_assert(PreparedHead<PerceiverHead, float> && PreparedHead<PerceiverHead, double>);
 
 }  // namespace embedpool
