@@ -6,6 +6,7 @@
 #include "embedpool/core/aligned_buffer.hpp"
 #include "embedpool/core/executor.hpp"
 #include "embedpool/core/layer_states.hpp"
+#include "embedpool/kernels/dot.hpp"
 #include "embedpool/kernels/epilogue.hpp"
 #include "embedpool/kernels/softmax.hpp"
 #include "embedpool/kernels/transpose.hpp"

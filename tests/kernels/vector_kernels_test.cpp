@@ -1,0 +1,129 @@
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "embedpool/kernels/activation.hpp"
+#include "embedpool/kernels/norm.hpp"
+#include "embedpool/kernels/rotary.hpp"
+#include "embedpool/kernels/softmax.hpp"
+#include "embedpool/kernels/transpose.hpp"
+#include "kernels/random_values.hpp"
+
+using namespace embedpool;
+
+namespace {
+template <Real S>
+constexpr double epsilon = std::numeric_limits<S>::epsilon();
+}
+
+TEST_CASE_TEMPLATE("dot agrees with its definition at every remainder", S, float, double) {
+  for (Index n = 0; n <= 3 * simd::lanes<S> + 1; ++n) {
+    const auto a = test::random_values<S>(n, 1), b = test::random_values<S>(n, 2);
+    CHECK(std::abs(static_cast<double>(simd::dot<S>(a, b) - scalar::dot<S>(a, b))) <=
+          4.0 * static_cast<double>(n + 1) * epsilon<S>);  // another order of n terms of size 1
+  }
+}
+
+TEST_CASE_TEMPLATE("softmax agrees with its definition at every remainder, and with extreme values", S, float, double) {
+  for (Index n = 1; n <= 3 * simd::lanes<S> + 1; ++n)
+    for (const S scale : {S(1), S(50), S(3000)}) {
+      auto a = test::random_values<S>(n, 3);
+      for (S& value : a) value *= scale;
+      auto b = a;
+      scalar::softmax(std::span<S>(a));
+      simd::softmax(std::span<S>(b));
+      S sum = 0;
+      for (std::size_t i = 0; i < a.size(); ++i) {
+        sum += b[i];
+        REQUIRE(std::abs(static_cast<double>(a[i] - b[i])) <= 16.0 * epsilon<S>);  // exponentials of 2 places, a sum
+      }
+      CHECK(static_cast<double>(sum) == doctest::Approx(1.0).epsilon(static_cast<double>(n + 8) * epsilon<S>));
+    }
+}
+
+TEST_CASE_TEMPLATE("activations agree with double, value and derivative", S, float, double) {
+  const auto check = [](auto activation, auto exact) {
+    using A = decltype(activation);
+    for (double x = -30.0; x <= 30.0; x += 0.01) {
+      alignas(64) S values[simd::Vector<S>::size];
+      A::value(simd::Vector<S>(static_cast<S>(x))).store_aligned(values);
+      const double expected = exact(static_cast<double>(static_cast<S>(x)));
+      // xsimd errs by a few places in exp and erf, relative to x where the result is a small difference of large terms.
+      const double tolerance = 16.0 * epsilon<S> * (std::abs(expected) + std::abs(x));
+      REQUIRE(std::abs(static_cast<double>(values[0]) - expected) <= tolerance);
+      REQUIRE(std::abs(static_cast<double>(A::value(static_cast<S>(x))) - expected) <= tolerance);
+      const double step = 1e-5, slope = (exact(x + step) - exact(x - step)) / (2 * step);
+      REQUIRE(std::abs(static_cast<double>(A::derivative(static_cast<S>(x))) - slope) <= 1e-8 + 64.0 * epsilon<S> * (1.0 + std::abs(x)));
+    }
+  };
+  check(Silu{}, [](double x) { return x / (1.0 + std::exp(-x)); });
+  check(GeluErf{}, [](double x) { return 0.5 * x * std::erfc(-x / std::sqrt(2.0)); });
+  check(GeluTanh{}, [](double x) {
+    return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
+  });
+}
+
+TEST_CASE_TEMPLATE("norms agree with their formulas at every remainder, in place and with a large offset", S, float, double) {
+  SerialExecutor executor;
+  for (Index n = 1; n <= 2 * simd::lanes<S> + 1; ++n) {
+    auto x = test::random_values<S>(3 * n, 5);
+    const auto gain = test::random_values<S>(n, 6), bias = test::random_values<S>(n, 7);
+    for (Index i = 0; i < n; ++i) x[static_cast<std::size_t>(i)] += S(1000);
+    std::vector<S> rms(x.size()), layer(x.size()), in_place = x;
+    const Rows<const S> rows(x.data(), 3, n);
+    rms_norm(rows, gain.data(), S(1e-5), Rows<S>(rms.data(), 3, n), executor);
+    layer_norm(rows, gain.data(), bias.data(), S(1e-5), Rows<S>(layer.data(), 3, n), executor);
+    rms_norm(Rows<const S>(in_place.data(), 3, n), gain.data(), S(1e-5), Rows<S>(in_place.data(), 3, n), executor);
+    CHECK(in_place == rms);
+    for (Index i = 0; i < 3; ++i) {
+      double square = 0, mean = 0, variance = 0;
+      for (Index j = 0; j < n; ++j) square += std::pow(rows(i, j), 2) / static_cast<double>(n), mean += rows(i, j) / static_cast<double>(n);
+      for (Index j = 0; j < n; ++j) variance += std::pow(rows(i, j) - mean, 2) / static_cast<double>(n);
+      for (Index j = 0; j < n; ++j) {
+        const auto g = static_cast<std::size_t>(j), k = static_cast<std::size_t>(i * n + j);
+        const double by_rms = rows(i, j) / std::sqrt(square + 1e-5) * gain[g];
+        const double by_layer = (rows(i, j) - mean) / std::sqrt(variance + 1e-5) * gain[g] + bias[g];
+        // Sums of n squares; the offset of 1000 costs three decimal places of the centred value.
+        REQUIRE(static_cast<double>(rms[k]) == doctest::Approx(by_rms).epsilon(8.0 * static_cast<double>(n + 4) * epsilon<S>));
+        REQUIRE(std::abs(static_cast<double>(layer[k]) - by_layer) <= 4000.0 * static_cast<double>(n + 4) * epsilon<S>);
+      }
+    }
+  }
+}
+
+TEST_CASE("a rotation turns pairs by position, in both layouts, and back") {
+  const std::vector<double> frequencies{1.0, 0.1};
+  const RotaryTable<double> table(frequencies, 5);
+  Segments segments = Segments::from_offsets(std::vector<Index>{0, 2, 5});
+  SerialExecutor executor;
+  for (const RotaryStyle style : {RotaryStyle::halves, RotaryStyle::interleaved}) {
+    auto x = test::random_values<double>(5 * 8, 8);
+    const auto before = x;
+    rotate(Rows<double>(x.data(), 5, 8), 2, segments, table, style, executor);
+    const Index positions[] = {0, 1, 0, 1, 2};
+    for (Index row = 0; row < 5; ++row)
+      for (Index head = 0; head < 2; ++head)
+        for (Index pair = 0; pair < 2; ++pair) {
+          const Index base = row * 8 + head * 4;
+          const auto a = static_cast<std::size_t>(style == RotaryStyle::halves ? base + pair : base + 2 * pair);
+          const auto b = static_cast<std::size_t>(style == RotaryStyle::halves ? base + pair + 2 : base + 2 * pair + 1);
+          const double angle = static_cast<double>(positions[row]) * frequencies[static_cast<std::size_t>(pair)];
+          CHECK(x[a] == doctest::Approx(before[a] * std::cos(angle) - before[b] * std::sin(angle)).epsilon(1e-14));
+          CHECK(x[b] == doctest::Approx(before[a] * std::sin(angle) + before[b] * std::cos(angle)).epsilon(1e-14));
+        }
+    for (Index row = 0; row < 5; ++row) rotate_row(x.data() + row * 8, 2, positions[row], table, style, -1.0);
+    for (std::size_t i = 0; i < x.size(); ++i) CHECK(x[i] == doctest::Approx(before[i]).epsilon(1e-14));
+  }
+}
+
+TEST_CASE_TEMPLATE("a strip is transposed at every width", S, float, double) {
+  constexpr Index n = simd::lanes<S>;
+  for (Index columns = 1; columns <= 2 * n + 1; ++columns) {
+    const auto in = test::random_values<S>(n * columns, 9);
+    const Index stride = n + 3;
+    std::vector<S> out(static_cast<std::size_t>(columns * stride));
+    simd::transpose_strip(Rows<const S>(in.data(), n, columns), out.data(), stride);
+    for (Index i = 0; i < n; ++i)
+      for (Index j = 0; j < columns; ++j) REQUIRE(out[static_cast<std::size_t>(j * stride + i)] == in[static_cast<std::size_t>(i * columns + j)]);
+  }
+}
