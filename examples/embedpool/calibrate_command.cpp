@@ -1,0 +1,69 @@
+#include <cstdio>
+#include <memory>
+
+#include "command.hpp"
+#include "embedding_options.hpp"
+#include "progress.hpp"
+#include "settings.hpp"
+
+namespace embedpool::program {
+namespace {
+
+struct CalibrateOptions : EmbeddingOptions {
+  std::string input{}, output{};
+};
+
+void calibrate(const CalibrateOptions& options) {
+  const Model model(options.model);
+  Settings settings = resolve(options, model);
+  if (options.verbose) std::fprintf(stderr, "embedpool: settings\n%s", describe(settings.config, model).c_str());
+  TextInput input(options.input, options.input_format, model.decoder().config().vocabulary);
+  TextEncoding encoding = text_encoding(options, settings, model);
+  encoding.merge_equal = false;  // a text counts as often as it comes
+  TextBatches batches(input, std::move(encoding));
+  ForwardPass pass(model.decoder(), settings.config.mask, options.threads);
+  CalibrationEstimator estimator(settings.reading.slots(model.decoder().layers()), model.decoder().width());
+  Progress progress("calibrate", options.quiet);
+  for (TextBatch batch; batches.next(batch);) {
+    pass.calibrate(batch.batch, {&settings.reading, 1}, {&estimator, 1});
+    progress.add(static_cast<Index>(batch.row.size()), batch.batch.segments().rows(), batches.fraction());
+  }
+  if (estimator.texts() < 2)
+    throw FileError(input.name(), "", "a calibration needs at least 2 texts, got " + std::to_string(estimator.texts()));
+  io::SavedEmbedder saved{settings.config, settings.reading.params, estimator.estimate<float>()};
+  saved.config.calibration = io::CalibrationConfig{.texts = estimator.texts()};
+  saved.write(options.output);
+  progress.finish();
+  if (batches.truncated() > 0)
+    std::fprintf(stderr, "embedpool: %td of %td texts were longer than %td tokens and were cut\n", batches.truncated(),
+                 estimator.texts(), settings.config.layout.max_tokens);
+}
+
+}  // namespace
+
+void add_calibrate_command(CLI::App& program) {
+  CLI::App* command = program.add_subcommand(
+      "calibrate", "centre and scale of the states, from a few hundred texts without labels, for embed --calibration");
+  const auto options = std::make_shared<CalibrateOptions>();
+  add_model_option(*command, *options);
+  command
+      ->add_option("--input", options->input,
+                   "texts of the kind that will be embedded, as for `embedpool embed`; a few hundred are enough")
+      ->required()->type_name("FILE|-");
+  command
+      ->add_option("--output", options->output,
+                   "folder for embedder.json (mask, pooling, layers, template, appended ids, number of texts) and "
+                   "calibration.safetensors; made when it is missing")
+      ->required()->type_name("DIR");
+  add_input_format_option(*command, *options);
+  add_key_options(*command, *options);
+  add_run_options(*command, *options);
+  command->footer(
+      "Example:\n"
+      "  embedpool calibrate --model m.gguf --pooling last --template 'This sentence: \"{text}\" means in one word: \"' \\\n"
+      "      --input some-texts.txt --output m.calibration\n"
+      "  embedpool embed --model m.gguf --calibration m.calibration --input texts.txt --output vectors.npy");
+  command->callback([options] { calibrate(*options); });
+}
+
+}  // namespace embedpool::program

@@ -1,0 +1,35 @@
+#pragma once
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+
+#include "embedpool/core/types.hpp"
+#include "text_input.hpp"
+
+namespace embedpool::program {
+
+/// The flags that several commands share. Empty means: not given.
+struct EmbeddingOptions {
+  std::string model{};
+  std::optional<std::string> mask{}, pooling{}, layers{}, text_template{}, prompt{};
+  std::optional<Index> layer{}, skip_first{}, max_tokens{}, dimensions{};
+  std::optional<bool> append_eos{}, prepend_bos{}, normalize{};
+  bool exclude_prompt = false;
+  std::string head{}, calibration{};
+  bool strict = false, quiet = false, verbose = false;
+  Index threads = 0, batch_tokens = 2048;
+  InputFormat input_format = InputFormat::automatic;
+};
+
+/// --model
+void add_model_option(CLI::App& command, EmbeddingOptions& options);
+/// What decides the keys: mask, pooling, layers, prompt, what is appended.
+void add_key_options(CLI::App& command, EmbeddingOptions& options);
+/// --head, --calibration, --no-normalize, --dimensions
+void add_saved_options(CLI::App& command, EmbeddingOptions& options);
+/// How the work is done: threads, batches, messages.
+void add_run_options(CLI::App& command, EmbeddingOptions& options);
+/// --input-format
+void add_input_format_option(CLI::App& command, EmbeddingOptions& options);
+
+}  // namespace embedpool::program

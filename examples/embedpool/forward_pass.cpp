@@ -1,0 +1,124 @@
+#include "forward_pass.hpp"
+
+#include <algorithm>
+#include <concepts>
+#include <memory>
+
+#include "embedpool/pooling/calibration_stream.hpp"
+#include "embedpool/pooling/pooling.hpp"
+
+namespace embedpool::program {
+namespace {
+
+using RunTimePooling = Pooling<AnyLayers, AnyTokens, AnyHead>;
+
+DefaultExecutor executor_with([[maybe_unused]] Index threads) {
+  if constexpr (std::constructible_from<DefaultExecutor, Index>)
+    return DefaultExecutor(threads);
+  else
+    return DefaultExecutor();
+}
+
+AnyMask as_trained(const AnyMask& mask, Index window) {
+  const bool plain = std::holds_alternative<Causal>(mask.choice);
+  return plain && window > 0 ? AnyMask{CausalWindow{window}} : mask;
+}
+
+}  // namespace
+
+/// Any LayerSink behind one type, so that the decoder's forward pass is compiled once.
+class ForwardPass::Sink {
+ public:
+  virtual ~Sink() = default;
+  virtual Index last_layer() const = 0;
+  virtual bool wants(Index layer) const = 0;
+  virtual Interval reads(const TextShape& shape) const = 0;
+  virtual void push(Index layer, const LayerStates<float>& states) = 0;
+
+  template <class Stream>
+  class Of;
+  class Group;
+};
+
+template <class Stream>
+class ForwardPass::Sink::Of final : public Sink {
+ public:
+  template <class... Arguments>
+  explicit Of(Arguments&&... arguments) : stream(std::forward<Arguments>(arguments)...) {}
+  Index last_layer() const override { return stream.last_layer(); }
+  bool wants(Index layer) const override { return stream.wants(layer); }
+  Interval reads(const TextShape& shape) const override { return stream.reads(shape); }
+  void push(Index layer, const LayerStates<float>& states) override { stream.push(layer, states); }
+
+  Stream stream;
+};
+
+/// Several sinks as one: what any of them wants, to each what it wants.
+class ForwardPass::Sink::Group {
+ public:
+  explicit Group(std::span<Sink* const> sinks) : sinks_(sinks) {}
+  Index last_layer() const {
+    Index last = 0;
+    for (const Sink* sink : sinks_) last = std::max(last, sink->last_layer());
+    return last;
+  }
+  bool wants(Index layer) const {
+    return std::any_of(sinks_.begin(), sinks_.end(), [&](const Sink* sink) { return sink->wants(layer); });
+  }
+  /// A sink whose last layer comes earlier is pushed all tokens there, so only those that read the last one count.
+  Interval reads(const TextShape& shape) const {
+    const Index last = last_layer();
+    Interval all{};
+    for (const Sink* sink : sinks_)
+      if (sink->wants(last)) all = hull(all, sink->reads(shape));
+    return all;
+  }
+  void push(Index layer, const LayerStates<float>& states) {
+    for (Sink* sink : sinks_)
+      if (sink->wants(layer)) sink->push(layer, states);
+  }
+
+ private:
+  std::span<Sink* const> sinks_;
+};
+
+ForwardPass::ForwardPass(const Decoder<float>& decoder, const AnyMask& mask, Index threads)
+    : decoder_(decoder), mask_(as_trained(mask, decoder.trained_window())), executor_(executor_with(threads)) {}
+
+void ForwardPass::run(const Batch& batch, std::span<Sink* const> sinks) {
+  decoder_.forward(batch, mask_, Sink::Group(sinks), workspace_, executor_, LastState::normalized);
+}
+
+std::vector<Matrix<float>> ForwardPass::embed(const Batch& batch, std::span<const Reading> readings) {
+  using Stream = PoolingStream<float, RunTimePooling, DefaultExecutor>;
+  std::vector<std::unique_ptr<Sink::Of<Stream>>> streams;
+  std::vector<Sink*> sinks;
+  for (const Reading& reading : readings) {
+    const RunTimePooling pooling{reading.layers, reading.tokens, reading.head};
+    pooling.check(decoder_.layers(), decoder_.width());
+    streams.push_back(std::make_unique<Sink::Of<Stream>>(
+        pooling, reading.params, batch.segments(), decoder_.layers(), decoder_.width(), executor_,
+        reading.calibration ? &*reading.calibration : nullptr, KeepForBackward::no));
+    sinks.push_back(streams.back().get());
+  }
+  run(batch, sinks);
+  std::vector<Matrix<float>> embeddings;
+  for (std::size_t i = 0; i < streams.size(); ++i)
+    embeddings.push_back(readings[i].finishing.forward(streams[i]->stream.finish(executor_)));
+  return embeddings;
+}
+
+void ForwardPass::calibrate(const Batch& batch, std::span<const Reading> readings,
+                            std::span<CalibrationEstimator> estimators) {
+  using Stream = CalibrationStream<AnyLayers, AnyTokens>;
+  std::vector<std::unique_ptr<Sink::Of<Stream>>> streams;
+  std::vector<Sink*> sinks;
+  for (std::size_t i = 0; i < readings.size(); ++i) {
+    streams.push_back(std::make_unique<Sink::Of<Stream>>(readings[i].layers, readings[i].tokens, batch.segments(),
+                                                         decoder_.layers(), decoder_.width(), estimators[i]));
+    sinks.push_back(streams.back().get());
+  }
+  run(batch, sinks);
+}
+
+}  // namespace embedpool::program

@@ -1,0 +1,89 @@
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <numeric>
+
+#include "command.hpp"
+#include "embedding_options.hpp"
+#include "progress.hpp"
+#include "settings.hpp"
+
+namespace embedpool::program {
+namespace {
+
+struct NearestOptions : EmbeddingOptions {
+  std::string corpus{}, queries{};
+  Index top = 3;
+};
+
+struct Embedded {
+  std::vector<std::string> texts;
+  Matrix<float> vectors;  // [texts, width]
+};
+
+Embedded embed(const std::string& path, const NearestOptions& options, const Settings& settings, const Model& model,
+               ForwardPass& pass, Progress& progress) {
+  Embedded result;
+  {
+    TextInput input(path, options.input_format, model.decoder().config().vocabulary);
+    for (InputText text; input.next(text);) {
+      if (!text.text) input.fail(text, "must be a text, to be shown");
+      result.texts.push_back(*text.text);
+    }
+  }
+  TextInput input(path, options.input_format, model.decoder().config().vocabulary);
+  TextBatches batches(input, text_encoding(options, settings, model));
+  Index next = 0;
+  for (TextBatch batch; batches.next(batch);) {
+    const Matrix<float> vectors = pass.embed(batch.batch, {&settings.reading, 1}).front();
+    if (next == 0) result.vectors.resize(static_cast<Index>(result.texts.size()), vectors.cols());
+    for (const Index row : batch.row) result.vectors.row(next++) = vectors.row(row);
+    progress.add(static_cast<Index>(batch.row.size()), batch.batch.segments().rows(), batches.fraction());
+  }
+  l2_normalize(rows_of(result.vectors));
+  return result;
+}
+
+void nearest(const NearestOptions& options) {
+  if (options.corpus == "-" || options.queries == "-") throw ShapeError("nearest: corpus and queries must be files");
+  const Model model(options.model);
+  const Settings settings = resolve(options, model);
+  ForwardPass pass(model.decoder(), settings.config.mask, options.threads);
+  Progress progress("embed", options.quiet);
+  const Embedded corpus = embed(options.corpus, options, settings, model, pass, progress);
+  const Embedded queries = embed(options.queries, options, settings, model, pass, progress);
+  progress.finish();
+  const Matrix<float> cosines = queries.vectors * corpus.vectors.transpose();
+  const auto top = std::min<std::size_t>(static_cast<std::size_t>(options.top), corpus.texts.size());
+  for (std::size_t q = 0; q < queries.texts.size(); ++q) {
+    const float* cosine = cosines.row(static_cast<Index>(q)).data();
+    std::vector<std::size_t> order(corpus.texts.size());
+    std::iota(order.begin(), order.end(), std::size_t(0));
+    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(top), order.end(),
+                      [&](std::size_t a, std::size_t b) { return std::pair(-cosine[a], a) < std::pair(-cosine[b], b); });
+    std::printf("%s\n", queries.texts[q].c_str());
+    for (std::size_t i = 0; i < top; ++i)
+      std::printf("  %5.2f  %s\n", static_cast<double>(cosine[order[i]]), corpus.texts[order[i]].c_str());
+  }
+}
+
+}  // namespace
+
+void add_nearest_command(CLI::App& program) {
+  CLI::App* command = program.add_subcommand("nearest", "the texts of a file that are nearest to each query, by cosine");
+  const auto options = std::make_shared<NearestOptions>();
+  add_model_option(*command, *options);
+  command->add_option("--corpus", options->corpus, "texts to look through, as for `embedpool embed`")
+      ->required()->type_name("FILE");
+  command->add_option("--queries", options->queries, "texts to look for")->required()->type_name("FILE");
+  command->add_option("--top", options->top, "how many to show for each query")
+      ->type_name("N")->check(CLI::PositiveNumber)->capture_default_str();
+  add_input_format_option(*command, *options);
+  add_key_options(*command, *options);
+  add_saved_options(*command, *options);
+  add_run_options(*command, *options);
+  command->footer("Example:\n  embedpool nearest --model m.gguf --corpus texts.txt --queries queries.txt");
+  command->callback([options] { nearest(*options); });
+}
+
+}  // namespace embedpool::program

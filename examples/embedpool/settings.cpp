@@ -1,0 +1,224 @@
+#include "settings.hpp"
+
+#include <algorithm>
+
+#include "embedpool/io/tokenizer/tokenizer.hpp"
+
+namespace embedpool::program {
+namespace {
+
+/// A flag's text as a pooling: "+" or "," between readers.
+AnyTokens parse_pooling(const EmbeddingOptions& options, std::string names) {
+  std::replace(names.begin(), names.end(), '+', ',');
+  AnyTokens tokens = AnyTokens::parse(names, options.skip_first.value_or(0));
+  if (options.exclude_prompt)
+    for (TokenChoice& reader : tokens.readers)
+      if (reader.view == TokenView::whole) reader.view = TokenView::text;
+  return tokens;
+}
+
+/// Layers by one name each, so that equal choices are equal strings: "last", "all", or rising numbers.
+std::string canonical_layers(const AnyLayers& chosen, Index layers) {
+  chosen.check(layers);
+  if (chosen.count(layers) == 1 && chosen.wants(layers, layers)) return "last";
+  if (chosen.count(layers) == layers && !chosen.wants(0, layers)) return "all";
+  std::string list;
+  for (Index k = 0; k <= layers; ++k)
+    if (chosen.wants(k, layers)) list += (list.empty() ? "" : ",") + std::to_string(k);
+  return list;
+}
+
+std::string flagged_layers(const EmbeddingOptions& options, Index layers) {
+  if (options.layers) return canonical_layers(AnyLayers::parse(*options.layers), layers);
+  const Index layer = *options.layer < 0 ? layers + 1 + *options.layer : *options.layer;
+  require_in("--layer", "layer", *options.layer, -layers - 1, layers);
+  return canonical_layers({OneLayer{layer}}, layers);
+}
+
+/// The model's own configuration and the defaults, before any saved folder or flag.
+io::EmbedderConfig own_settings(const EmbeddingOptions& options, const Model& model, std::string& pooling_source) {
+  const io::SavedPooling& own = model.saved_pooling();
+  const bool asked = options.pooling.has_value() || !options.head.empty() || !options.calibration.empty();
+  if (!own.unsupported.empty() && !asked)
+    throw FileError(own.source, "", "asks for " + own.unsupported + ", which is not supported; say --pooling");
+  io::EmbedderConfig config;
+  config.model = model.facts();
+  config.tokens = own.tokens.value_or(AnyTokens{{{.kind = TokenKind::mean}}});
+  pooling_source = own.tokens ? own.source : "the default for models that save no pooling";
+  if (own.concatenated && !asked) {
+    Concatenate head;
+    head.count = config.tokens.slots();
+    config.head = head;
+  }
+  // A saved pooling that leaves vectors as they are is followed; what saves none gets unit vectors.
+  config.finishing.normalize = own.normalized.value_or(true);
+  config.layout.max_tokens = own.max_tokens.value_or(model.decoder().config().context_length);
+  return config;
+}
+
+/// Checks one flag against a saved folder. `flagged` is what the flag asks for, `saved` what the folder has.
+template <class T, class Show>
+void settle(const std::string& folder, const std::string& key, const std::string& flag, const T& flagged, T& saved,
+            bool is_saved, Show&& show) {
+  const bool equal = show(flagged) == show(saved);
+  if (is_saved && !equal)
+    throw FileError(folder, key, "was made with " + show(saved) + "; " + flag + " asks for " + show(flagged));
+  saved = flagged;
+}
+
+std::string ids_text(const std::vector<TokenId>& ids) {
+  std::string text = "[";
+  for (const TokenId id : ids) text += (text.size() > 1 ? ", " : "") + std::to_string(id);
+  return text + "]";
+}
+
+/// What --append-eos means for this model: the ids that its own configuration appends, else its end-of-text id.
+std::vector<TokenId> flagged_ids(bool wanted, std::vector<TokenId> own, const Model& model, bool at_end) {
+  if (!wanted) return {};
+  if (!own.empty()) return own;
+  return at_end ? model.end_ids() : model.begin_ids();
+}
+
+void require_same_keys(const io::SavedEmbedder& head, const io::SavedEmbedder& calibration, const std::string& folder,
+                       const std::string& head_folder) {
+  const auto same = [&](const std::string& key, const std::string& a, const std::string& b) {
+    if (a != b)
+      throw FileError(folder, key, "was made with " + b + "; the head in " + head_folder + " was made with " + a);
+  };
+  same("mask", head.config.mask.to_string(), calibration.config.mask.to_string());
+  same("pooling", head.config.tokens.to_string(), calibration.config.tokens.to_string());
+  same("layers", head.config.layers, calibration.config.layers);
+  same("template", head.config.layout.prompt.to_string(), calibration.config.layout.prompt.to_string());
+  same("prepended_ids", ids_text(head.config.layout.prepended), ids_text(calibration.config.layout.prepended));
+  same("appended_ids", ids_text(head.config.layout.appended), ids_text(calibration.config.layout.appended));
+}
+
+}  // namespace
+
+Settings resolve(const EmbeddingOptions& options, const Model& model) {
+  Settings settings;
+  io::EmbedderConfig& config = settings.config;
+  config = own_settings(options, model, settings.pooling_source);
+  const bool saved = !options.head.empty() || !options.calibration.empty();
+  const std::string folder = !options.head.empty() ? options.head : options.calibration;
+  if (saved) {
+    io::SavedEmbedder main = io::SavedEmbedder::read(folder);
+    if (main.config.model != model.facts())
+      throw FileError(folder, "model", "was made for another model: " + main.config.model.architecture + " of " +
+                                           std::to_string(main.config.model.layers) + " layers, width " +
+                                           std::to_string(main.config.model.width) + ", " +
+                                           std::to_string(main.config.model.vocabulary) + " tokens");
+    if (!options.head.empty() && !options.calibration.empty()) {
+      io::SavedEmbedder other = io::SavedEmbedder::read(options.calibration);
+      if (other.config.model != main.config.model)
+        throw FileError(options.calibration, "model", "was made for another model than the head in " + options.head);
+      require_same_keys(main, other, options.calibration, options.head);
+      main.calibration = std::move(other.calibration);
+      main.config.calibration = other.config.calibration;
+    }
+    if (!options.calibration.empty() && !main.calibration)
+      throw FileError(options.calibration, "calibration", "missing: the folder holds no calibration");
+    config = std::move(main.config);
+    config.layers = canonical_layers(AnyLayers::parse(config.layers), config.model.layers);
+    settings.reading.params = std::move(main.head);
+    settings.reading.calibration = std::move(main.calibration);
+    settings.pooling_source = folder;
+  }
+
+  const Index layers = model.decoder().layers();
+  const auto same = [](const std::string& text) { return text; };
+  if (options.mask)
+    settle(folder, "mask", "--mask", AnyMask::parse(*options.mask), config.mask, saved,
+           [](const AnyMask& mask) { return mask.to_string(); });
+  if (options.pooling || options.skip_first || options.exclude_prompt) {
+    // Without --pooling the other two change the pooling that holds anyway.
+    std::string names = options.pooling.value_or(config.tokens.to_string());
+    settle(folder, "pooling", options.pooling ? "--pooling" : options.skip_first ? "--skip-first" : "--exclude-prompt",
+           parse_pooling(options, std::move(names)), config.tokens, saved,
+           [](const AnyTokens& tokens) { return tokens.to_string(); });
+    if (options.pooling) settings.pooling_source = "--pooling";
+  }
+  if (options.layer || options.layers)
+    settle(folder, "layers", options.layer ? "--layer" : "--layers", flagged_layers(options, layers), config.layers,
+           saved, same);
+  if (options.prompt || options.text_template)
+    settle(folder, "template", options.prompt ? "--prompt" : "--template",
+           options.prompt ? io::PromptTemplate::prompt(*options.prompt)
+                          : io::PromptTemplate::parse(*options.text_template),
+           config.layout.prompt, saved, [](const io::PromptTemplate& prompt) { return "'" + prompt.to_string() + "'"; });
+  if (options.append_eos)
+    settle(folder, "appended_ids", *options.append_eos ? "--append-eos" : "--no-append-eos",
+           flagged_ids(*options.append_eos, model.appended(), model, true), config.layout.appended, saved, ids_text);
+  else if (!saved)
+    config.layout.appended = model.appended();
+  if (options.prepend_bos)
+    settle(folder, "prepended_ids", *options.prepend_bos ? "--prepend-bos" : "--no-prepend-bos",
+           flagged_ids(*options.prepend_bos, model.prepended(), model, false), config.layout.prepended, saved, ids_text);
+  else if (!saved)
+    config.layout.prepended = model.prepended();
+  settings.append_to_tokens = options.append_eos.value_or(false);
+
+  // The last steps do not change what keys mean, so flags simply hold.
+  if (options.max_tokens) config.layout.max_tokens = *options.max_tokens;
+  if (options.normalize) config.finishing.normalize = *options.normalize;
+  if (options.dimensions) config.finishing.dimensions = *options.dimensions;
+
+  Reading& reading = settings.reading;
+  reading.layers = AnyLayers::parse(config.layers);
+  reading.tokens = config.tokens;
+  reading.head = config.head;
+  reading.finishing = config.finishing;
+  if (!saved) reading.params = config.head.init<float>(model.decoder().width(), reading.slots(layers));
+  const Index width = config.head.output_width(model.decoder().width());
+  require_in("--dimensions", "dimensions", config.finishing.dimensions, 0, width);
+  return settings;
+}
+
+TextEncoding text_encoding(const EmbeddingOptions& options, const Settings& settings, const Model& model) {
+  TextEncoding encoding;
+  encoding.layout = settings.config.layout;
+  encoding.tokens_layout.max_tokens = settings.config.layout.max_tokens;
+  if (settings.append_to_tokens) encoding.tokens_layout.appended = settings.config.layout.appended;
+  encoding.encode = [&model](const std::string& text) { return model.tokenizer().encode(text); };
+  encoding.batch_tokens = options.batch_tokens;
+  encoding.strict = options.strict;
+  return encoding;
+}
+
+std::string spelled(const std::vector<TokenId>& ids, const Model& model) {
+  std::string text;
+  for (const TokenId id : ids) {
+    if (!text.empty()) text += ", ";
+    const bool known = model.tokenizer_problem().empty() && model.tokenizer().is_token(id);
+    text += known ? std::string(model.tokenizer().token(id)) + " (" + std::to_string(id) + ")" : std::to_string(id);
+  }
+  return text.empty() ? "nothing" : text;
+}
+
+std::string describe(const io::EmbedderConfig& config, const Model& model) {
+  std::string text;
+  const auto line = [&](std::string name, const std::string& value) {
+    name.resize(14, ' ');
+    text += "  " + name + value + "\n";
+  };
+  const Index window = model.decoder().trained_window();
+  const bool windowed = std::holds_alternative<Causal>(config.mask.choice) && window > 0;
+  line("mask", config.mask.to_string() + (windowed ? ", in the model's window of " + std::to_string(window) : ""));
+  line("pooling", config.tokens.to_string());
+  line("layers", config.layers == "last" ? "last (" + std::to_string(config.model.layers) + ", after the final norm)"
+                 : config.layers == "all" ? "all (1.." + std::to_string(config.model.layers) + ")"
+                                          : config.layers);
+  line("head", std::string(config.head.name()));
+  line("calibration", config.calibration ? "from " + std::to_string(config.calibration->texts) + " texts" : "none");
+  line("template", config.layout.prompt.to_string());
+  line("prepended", spelled(config.layout.prepended, model));
+  line("appended", spelled(config.layout.appended, model));
+  line("max tokens", config.layout.max_tokens > 0 ? std::to_string(config.layout.max_tokens) : "any number");
+  const Index width = config.head.output_width(config.model.width);
+  line("dimensions", std::to_string(config.finishing.dimensions > 0 ? config.finishing.dimensions : width) + " of " +
+                         std::to_string(width));
+  line("normalized", config.finishing.normalize ? "to length 1" : "no");
+  return text;
+}
+
+}  // namespace embedpool::program

@@ -1,0 +1,36 @@
+#pragma once
+#include <string>
+
+#include "embedding_options.hpp"
+#include "embedpool/io/saved_embedder.hpp"
+#include "forward_pass.hpp"
+#include "model.hpp"
+#include "text_batches.hpp"
+
+namespace embedpool::program {
+
+/// What a run does, once flags, saved folders and the model's own files have been weighed against each other.
+struct Settings {
+  io::EmbedderConfig config{};
+  Reading reading{};
+  std::string pooling_source{};  ///< where the pooling came from, for people to read
+  bool append_to_tokens = false; ///< texts that come as ids get the appended ids as well
+};
+
+/// Weighs, from strongest to weakest: a flag; the saved folder of --head or --calibration; the model's own files; the
+/// defaults. A flag that contradicts a saved folder in what decides the keys (mask, pooling, layers, template, ids in
+/// front and behind) is refused by name: its numbers would mean something else.
+///
+/// Errors  FileError naming folder and key; ShapeError naming the flag
+Settings resolve(const EmbeddingOptions& options, const Model& model);
+
+/// How texts become ids under these settings.
+TextEncoding text_encoding(const EmbeddingOptions& options, const Settings& settings, const Model& model);
+
+/// "mask causal", "pooling mean" ...: every setting on a line of its own, for people to read.
+std::string describe(const io::EmbedderConfig& config, const Model& model);
+
+/// Ids with the tokens that they spell: "<|im_end|> (2)"; "nothing" for none.
+std::string spelled(const std::vector<TokenId>& ids, const Model& model);
+
+}  // namespace embedpool::program
