@@ -78,7 +78,7 @@ bool is_byte_level(const Tokenizer& tokenizer) { return tokenizer.description()[
 std::optional<fs::path> model_file(const char* variable) {
   const char* path = std::getenv(variable);
   if (path != nullptr && fs::exists(path)) return path;
-  MESSAGE("skipped: " << std::string(variable) << (path ? " names no file" : " is not set"));
+  MESSAGE("skipped: " << std::string(variable) << std::string(path ? " names no file" : " is not set"));
   return std::nullopt;
 }
 }  // namespace
