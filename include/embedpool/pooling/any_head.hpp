@@ -13,6 +13,7 @@
 #include "embedpool/pooling/heads/layer_mean.hpp"
 #include "embedpool/pooling/heads/layer_mix.hpp"
 #include "embedpool/pooling/heads/perceiver_head.hpp"
+#include "embedpool/pooling/heads/prepared_head.hpp"
 #include "embedpool/pooling/heads/single_query_attention.hpp"
 #include "embedpool/pooling/heads/weighted_layers.hpp"
 
@@ -26,11 +27,12 @@ struct Held {
   Value value{};
 };
 
-/// The parameters and caches of every head of a list, as variants in the order of the list.
+/// The parameters, caches and prepared work of every head of a list, as variants in the order of the list.
 template <Real S, class... Heads>
 struct HeldByHead {
   using Params = std::variant<Held<Heads, typename Heads::template Params<S>>...>;
   using Cache = std::variant<Held<Heads, typename Heads::template Cache<S>>...>;
+  using Prepared = std::variant<Held<Heads, PreparedOf<S, Heads>>...>;
 };
 template <Real S, class... Heads>
 HeldByHead<S, Heads...> held_by_head(const std::variant<Heads...>*);  // never defined: only its type is used
@@ -58,6 +60,10 @@ class AnyHead {
   template <Real S>
   struct Cache {
     typename decltype(detail::held_by_head<S>(static_cast<const Variant*>(nullptr)))::Cache value{};
+  };
+  template <Real S>
+  struct Prepared {
+    typename decltype(detail::held_by_head<S>(static_cast<const Variant*>(nullptr)))::Prepared value{};
   };
 
   AnyHead() = default;
@@ -115,6 +121,22 @@ class AnyHead {
     }, head_);
   }
 
+  template <Real S>
+  Prepared<S> prepare(const Params<S>& params) const {
+    return std::visit([&]<class Head>(const Head& head) {
+      const auto& own = of<Head, typename Head::template Params<S>>(params);
+      return Prepared<S>{detail::Held<Head, PreparedOf<S, Head>>{prepare_head<S>(head, own)}};
+    }, head_);
+  }
+  template <Real S>
+  RowVector<S> forward_prepared(const Params<S>& params, const Prepared<S>& prepared, const Keys<S>& keys) const {
+    return std::visit([&]<class Head>(const Head& head) -> RowVector<S> {
+      typename Head::template Cache<S> scratch;
+      return embedpool::forward_prepared<S>(head, of<Head, typename Head::template Params<S>>(params),
+                                            of<Head, PreparedOf<S, Head>>(prepared), keys, scratch);
+    }, head_);
+  }
+
  private:
   /// The value that belongs to `Head`, of a Params or Cache that holds it.
   template <class Head, class Own, class Holder>
@@ -132,6 +154,6 @@ class AnyHead {
 
   Variant head_{};
 };
-static_assert(HeadPolicy<AnyHead, float> && HeadPolicy<AnyHead, double>);
+static_assert(PreparedHead<AnyHead, float> && PreparedHead<AnyHead, double>);
 
 }  // namespace embedpool

@@ -6,7 +6,9 @@
 
 #include "embedpool/core/aligned_buffer.hpp"
 #include "embedpool/core/parallel_guarded.hpp"
+#include "embedpool/core/serial_products.hpp"
 #include "embedpool/pooling/calibration.hpp"
+#include "embedpool/pooling/heads/prepared_head.hpp"
 #include "embedpool/pooling/key_layout.hpp"
 #include "embedpool/pooling/require_pushable.hpp"
 #include "embedpool/pooling/tokens/all_tokens.hpp"
@@ -53,6 +55,8 @@ class PoolingStream {
     if (calibration_) calibration_->check(pooling_.slots(layers), width);
     if constexpr (requires { pooling_.head.check(params, width, Index(1)); })
       pooling_.head.check(params, width, pooling_.slots(layers));
+    const SerialProducts serial;
+    if (!keep_) prepared_ = prepare_head<S>(pooling_.head, params);
     immediate_ = !keep_ && pooling_.layers.count(layers) == 1 && keys_are_rows(pooling_.tokens);
     caches_.resize(static_cast<std::size_t>(keep_ ? segments.size() : executor.workers()));
     if (!immediate_) keys_ = padded_rows(key_memory_, layout_.rows());
@@ -114,6 +118,7 @@ class PoolingStream {
     const Index groups = std::min(segments_->size(), gradient_groups(dparams));
     std::vector<Params> partial(static_cast<std::size_t>(groups), zeros_like(dparams));
     parallel_guarded(executor, groups, [&](Index group, Index) {
+      const SerialProducts serial;
       const Index end = (group + 1) * segments_->size() / groups;
       for (Index b = group * segments_->size() / groups; b < end; ++b) {
         const RowVector<S> de_b = as_eigen(de.middle_rows(b, 1));
@@ -183,7 +188,9 @@ class PoolingStream {
 
   void embed(Index b, Index worker, const Keys<S>& keys) {
     Cache& cache = caches_[static_cast<std::size_t>(keep_ ? b : worker)];
-    const RowVector<S> embedding = pooling_.head.forward(*params_, keys, cache);
+    const SerialProducts serial;
+    const RowVector<S> embedding = keep_ ? pooling_.head.forward(*params_, keys, cache)
+                                         : forward_prepared<S>(pooling_.head, *params_, prepared_, keys, cache);
     require_equal("Pooling: head", "width of the embedding", embedding.cols(), embeddings_.cols());
     embeddings_.row(b) = embedding;
   }
@@ -220,6 +227,7 @@ class PoolingStream {
   KeyLayout layout_;
   Matrix<S> embeddings_;
   std::vector<bool> pushed_;
+  PreparedOf<S, typename Pooling::Head> prepared_{};  // empty in training: forward fills the caches
   std::vector<Cache> caches_;                // one a text in training, else one a worker
   std::vector<AlignedBuffer<S>> scratch_;    // one a worker
   AlignedBuffer<S> key_memory_, dkey_memory_;
