@@ -1,42 +1,75 @@
-# Finds what embedpool needs, for its own build and for projects that use the installed package alike.
-# Makes the targets embedpool_dependencies::{xsimd,io} from what the system has.
+# Finds what embedpool needs, for its own build and for projects that use the installed package alike. Nothing here is
+# fatal: the caller decides what a missing library means.
+#
+#   EMBEDPOOL_MISSING     what embedpool::embedpool needs and the system lacks; empty when all is there
+#   EMBEDPOOL_IO_MISSING  the same for embedpool::io; a user of pooling alone needs none of it
+#
+# Targets: Eigen3::Eigen, nlohmann_json::nlohmann_json, ZLIB::ZLIB and embedpool_dependencies::{xsimd,pcre2,utf8proc}.
+# A target that the surrounding project has already made is taken as it is.
 
-find_package(Eigen3 3.4 REQUIRED NO_MODULE)
+set(EMBEDPOOL_MISSING "")
+set(EMBEDPOOL_IO_MISSING "")
 
-# Debian's xsimd 8.1 exports a target that links `xtl`, a library of its own that is not installed with it: the headers
-# alone are what we need, and a plain path serves newer versions as well.
+if(NOT TARGET Eigen3::Eigen)
+  find_package(Eigen3 3.4 QUIET NO_MODULE)
+endif()
+if(NOT TARGET Eigen3::Eigen)
+  list(APPEND EMBEDPOOL_MISSING "Eigen 3.4")
+endif()
+
+# Debian's xsimd 8.1 exports a target that links `xtl`, a library of its own that is not installed with it. The headers
+# alone are what we need: from the surrounding project's target, old or new, or from a plain path.
 if(NOT TARGET embedpool_dependencies::xsimd)
-  find_path(EMBEDPOOL_XSIMD_INCLUDE_DIR xsimd/xsimd.hpp REQUIRED)
-  mark_as_advanced(EMBEDPOOL_XSIMD_INCLUDE_DIR)
-  add_library(embedpool_dependencies::xsimd INTERFACE IMPORTED)
-  set_target_properties(embedpool_dependencies::xsimd PROPERTIES
-    INTERFACE_INCLUDE_DIRECTORIES "${EMBEDPOOL_XSIMD_INCLUDE_DIR}"
-    INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${EMBEDPOOL_XSIMD_INCLUDE_DIR}")
+  if(TARGET xsimd)
+    set(xsimd_include "$<TARGET_PROPERTY:xsimd,INTERFACE_INCLUDE_DIRECTORIES>")
+  else()
+    find_path(EMBEDPOOL_XSIMD_INCLUDE_DIR xsimd/xsimd.hpp)
+    mark_as_advanced(EMBEDPOOL_XSIMD_INCLUDE_DIR)
+    set(xsimd_include "${EMBEDPOOL_XSIMD_INCLUDE_DIR}")
+  endif()
+  if(xsimd_include)
+    add_library(embedpool_dependencies::xsimd INTERFACE IMPORTED)
+    target_include_directories(embedpool_dependencies::xsimd SYSTEM INTERFACE "${xsimd_include}")
+  else()
+    list(APPEND EMBEDPOOL_MISSING "xsimd")
+  endif()
+  unset(xsimd_include)
 endif()
 
-# What embedpool::io needs. Sets EMBEDPOOL_IO_FOUND; nothing is required here, a user of pooling alone needs none of it.
-set(EMBEDPOOL_IO_FOUND TRUE)
-find_package(nlohmann_json 3.11 QUIET)
-find_package(ZLIB QUIET)
-if(NOT nlohmann_json_FOUND OR NOT ZLIB_FOUND)
-  set(EMBEDPOOL_IO_FOUND FALSE)
+if(NOT TARGET nlohmann_json::nlohmann_json)
+  find_package(nlohmann_json 3.11 QUIET)
 endif()
-foreach(library IN ITEMS "pcre2;pcre2.h;pcre2-8" "utf8proc;utf8proc.h;utf8proc")
-  list(GET library 0 name)
-  list(GET library 1 header)
-  list(GET library 2 file)
-  if(NOT TARGET embedpool_dependencies::${name})
-    string(TOUPPER ${name} upper)
-    find_path(EMBEDPOOL_${upper}_INCLUDE_DIR ${header})
-    find_library(EMBEDPOOL_${upper}_LIBRARY ${file})
-    mark_as_advanced(EMBEDPOOL_${upper}_INCLUDE_DIR EMBEDPOOL_${upper}_LIBRARY)
-    if(EMBEDPOOL_${upper}_INCLUDE_DIR AND EMBEDPOOL_${upper}_LIBRARY)
-      add_library(embedpool_dependencies::${name} UNKNOWN IMPORTED)
-      set_target_properties(embedpool_dependencies::${name} PROPERTIES
-        IMPORTED_LOCATION "${EMBEDPOOL_${upper}_LIBRARY}"
-        INTERFACE_INCLUDE_DIRECTORIES "${EMBEDPOOL_${upper}_INCLUDE_DIR}")
-    else()
-      set(EMBEDPOOL_IO_FOUND FALSE)
-    endif()
+if(NOT TARGET nlohmann_json::nlohmann_json)
+  list(APPEND EMBEDPOOL_IO_MISSING "nlohmann-json 3.11")
+endif()
+
+if(NOT TARGET ZLIB::ZLIB)
+  find_package(ZLIB QUIET)
+endif()
+if(NOT TARGET ZLIB::ZLIB)
+  list(APPEND EMBEDPOOL_IO_MISSING "zlib")
+endif()
+
+# Libraries without a CMake package on most systems: one header, one library.
+function(embedpool_find_library name header library)
+  if(TARGET embedpool_dependencies::${name})
+    return()
   endif()
-endforeach()
+  string(TOUPPER EMBEDPOOL_${name} prefix)
+  find_path(${prefix}_INCLUDE_DIR ${header})
+  find_library(${prefix}_LIBRARY ${library})
+  mark_as_advanced(${prefix}_INCLUDE_DIR ${prefix}_LIBRARY)
+  if(${prefix}_INCLUDE_DIR AND ${prefix}_LIBRARY)
+    add_library(embedpool_dependencies::${name} UNKNOWN IMPORTED)
+    set_target_properties(embedpool_dependencies::${name} PROPERTIES
+      IMPORTED_LOCATION "${${prefix}_LIBRARY}"
+      INTERFACE_INCLUDE_DIRECTORIES "${${prefix}_INCLUDE_DIR}")
+  else()
+    set(EMBEDPOOL_IO_MISSING ${EMBEDPOOL_IO_MISSING} ${name} PARENT_SCOPE)
+  endif()
+endfunction()
+embedpool_find_library(pcre2 pcre2.h pcre2-8)
+embedpool_find_library(utf8proc utf8proc.h utf8proc)
+
+list(JOIN EMBEDPOOL_MISSING ", " EMBEDPOOL_MISSING)
+list(JOIN EMBEDPOOL_IO_MISSING ", " EMBEDPOOL_IO_MISSING)

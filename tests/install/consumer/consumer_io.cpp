@@ -1,3 +1,0 @@
-#include <embedpool/io/safetensors.hpp>
-
-int main() { return 0; }
