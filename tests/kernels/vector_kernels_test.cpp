@@ -48,8 +48,8 @@ TEST_CASE_TEMPLATE("activations agree with double, value and derivative", S, flo
       alignas(64) S values[simd::Vector<S>::size];
       A::value(simd::Vector<S>(static_cast<S>(x))).store_aligned(values);
       const double expected = exact(static_cast<double>(static_cast<S>(x)));
-      // xsimd errs by a few places in exp and erf, relative to x where the result is a small difference of large terms.
-      const double tolerance = 16.0 * epsilon<S> * (std::abs(expected) + std::abs(x));
+      // xsimd errs by a few places in exp, by some ten in erf of doubles, relative to x where terms cancel.
+      const double tolerance = 64.0 * epsilon<S> * (std::abs(expected) + std::abs(x));
       REQUIRE(std::abs(static_cast<double>(values[0]) - expected) <= tolerance);
       REQUIRE(std::abs(static_cast<double>(A::value(static_cast<S>(x))) - expected) <= tolerance);
       const double step = 1e-5, slope = (exact(x + step) - exact(x - step)) / (2 * step);
@@ -122,7 +122,7 @@ TEST_CASE_TEMPLATE("a strip is transposed at every width", S, float, double) {
     const auto in = test::random_values<S>(n * columns, 9);
     const Index stride = n + 3;
     std::vector<S> out(static_cast<std::size_t>(columns * stride));
-    simd::transpose_strip(Rows<const S>(in.data(), n, columns), out.data(), stride);
+    simd::transpose(Rows<const S>(in.data(), n, columns), out.data(), stride);
     for (Index i = 0; i < n; ++i)
       for (Index j = 0; j < columns; ++j) REQUIRE(out[static_cast<std::size_t>(j * stride + i)] == in[static_cast<std::size_t>(i * columns + j)]);
   }

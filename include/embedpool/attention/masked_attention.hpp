@@ -106,7 +106,7 @@ class PackedKeysValues {
     for (Index first = 0; first < panels_of(k.rows) * width; first += n) {
       S* strip = out + first / width * k.cols * width + first % width;
       if (first + n <= k.rows) {
-        transpose_strip(k.middle_rows(first, n), strip, width);
+        transpose(k.middle_rows(first, n), strip, width);
         continue;
       }
       for (Index c = 0; c < k.cols; ++c)

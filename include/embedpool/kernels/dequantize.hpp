@@ -17,11 +17,16 @@ void decode_values(Format format, const std::byte* blocks, Index count, S* out) 
   const auto each_value = [&]<class T>(T) {
     for (Index i = 0; i < count; ++i) out[i] = to_real<S>(formats::load<T>(blocks + i * layout.block_bytes));
   };
-  const auto each_block = [&](void (*decode)(const std::byte*, float*) noexcept) {
-    float values[256];
+  // The decoder is a type of its own for each format, so that its loop is compiled into this one.
+  const auto each_block = [&](auto decode) {
     for (Index i = 0; i < count; i += layout.block_values, blocks += layout.block_bytes) {
-      decode(blocks, values);
-      std::copy(values, values + layout.block_values, out + i);
+      if constexpr (std::same_as<S, float>) {
+        decode(blocks, out + i);
+      } else {
+        float values[256];
+        decode(blocks, values);
+        std::copy(values, values + layout.block_values, out + i);
+      }
     }
   };
   switch (format) {
@@ -29,18 +34,18 @@ void decode_values(Format format, const std::byte* blocks, Index count, S* out) 
     case Format::F32: return each_value(float{});
     case Format::F16: return each_value(f16{});
     case Format::BF16: return each_value(bf16{});
-    case Format::Q4_0: return each_block(formats::decode_q4_0);
-    case Format::Q4_1: return each_block(formats::decode_q4_1);
-    case Format::Q5_0: return each_block(formats::decode_q5_0);
-    case Format::Q5_1: return each_block(formats::decode_q5_1);
-    case Format::Q8_0: return each_block(formats::decode_q8_0);
-    case Format::Q2_K: return each_block(formats::decode_q2_k);
-    case Format::Q3_K: return each_block(formats::decode_q3_k);
-    case Format::Q4_K: return each_block(formats::decode_q4_k);
-    case Format::Q5_K: return each_block(formats::decode_q5_k);
-    case Format::Q6_K: return each_block(formats::decode_q6_k);
-    case Format::IQ4_NL: return each_block(formats::decode_iq4_nl);
-    case Format::IQ4_XS: return each_block(formats::decode_iq4_xs);
+    case Format::Q4_0: return each_block([](auto... x) { formats::decode_q4_0(x...); });
+    case Format::Q4_1: return each_block([](auto... x) { formats::decode_q4_1(x...); });
+    case Format::Q5_0: return each_block([](auto... x) { formats::decode_q5_0(x...); });
+    case Format::Q5_1: return each_block([](auto... x) { formats::decode_q5_1(x...); });
+    case Format::Q8_0: return each_block([](auto... x) { formats::decode_q8_0(x...); });
+    case Format::Q2_K: return each_block([](auto... x) { formats::decode_q2_k(x...); });
+    case Format::Q3_K: return each_block([](auto... x) { formats::decode_q3_k(x...); });
+    case Format::Q4_K: return each_block([](auto... x) { formats::decode_q4_k(x...); });
+    case Format::Q5_K: return each_block([](auto... x) { formats::decode_q5_k(x...); });
+    case Format::Q6_K: return each_block([](auto... x) { formats::decode_q6_k(x...); });
+    case Format::IQ4_NL: return each_block([](auto... x) { formats::decode_iq4_nl(x...); });
+    case Format::IQ4_XS: return each_block([](auto... x) { formats::decode_iq4_xs(x...); });
   }
 }
 

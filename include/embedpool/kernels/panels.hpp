@@ -1,5 +1,6 @@
 #pragma once
 #include <algorithm>
+#include <cstdint>
 
 #include "embedpool/kernels/dequantize.hpp"
 #include "embedpool/kernels/gemm_tile.hpp"
@@ -7,26 +8,32 @@
 
 namespace embedpool::simd {
 
-/// Decodes columns [k, k + depth) of rows [first, first + lanes) of W and writes them k-major, rows beyond the last as
+/// Decodes columns [k, k + depth) of rows [first, first + count) of W and writes them k-major, rows beyond the last as
 /// zeros: out[j * stride + i] = W[first + i][k + j].
 ///
-/// Requires  k and depth are multiples of the format's block
+/// Requires  k and depth are multiples of the format's block; count <= Tile::width is a multiple of lanes
 template <Real S>
-void pack_strip(const WeightView& w, Index first, Index k, Index depth, S* out, Index stride) noexcept {
-  constexpr Index n = lanes<S>;
-  constexpr Index chunk = 256;  // the longest block of any format; 16 rows of it fit the first cache
-  alignas(64) S decoded[static_cast<std::size_t>(n * chunk)];
+void pack_rows(const WeightView& w, Index first, Index count, Index k, Index depth, S* out, Index stride) noexcept {
   const FormatInfo layout = info(w.format);
-  for (Index begin = 0; begin < depth; begin += chunk) {
-    const Index count = std::min(chunk, depth - begin);
-    for (Index i = 0; i < n; ++i) {
-      S* row = decoded + i * chunk;
-      if (first + i < w.rows)
-        decode_values(w.format, w.row(first + i) + (k + begin) / layout.block_values * layout.block_bytes, count, row);
-      else
-        std::fill(row, row + count, S(0));
+  const Index valid = std::clamp<Index>(w.rows - first, 0, count);
+  if constexpr (std::same_as<S, float>)
+    if (w.format == Format::F32 && valid == count && reinterpret_cast<std::uintptr_t>(w.data) % alignof(float) == 0) {
+      const auto* source = reinterpret_cast<const float*>(w.row(first)) + k;  // as it is: nothing to decode
+      return transpose(Rows<const float>(source, count, depth, w.cols), out, stride);
     }
-    transpose_strip(Rows<const S>(decoded, n, count, chunk), out + begin * stride, stride);
+  constexpr Index longest_block = 256;
+  const Index chunk = std::max<Index>(64, layout.block_values);  // rows of it stay in the first cache
+  alignas(64) S decoded[static_cast<std::size_t>(Tile<S>::width * longest_block)];
+  for (Index begin = 0; begin < depth; begin += chunk) {
+    const Index now = std::min(chunk, depth - begin);
+    for (Index i = 0; i < count; ++i) {
+      S* row = decoded + i * chunk;
+      if (i < valid)
+        decode_values(w.format, w.row(first + i) + (k + begin) / layout.block_values * layout.block_bytes, now, row);
+      else
+        std::fill(row, row + now, S(0));
+    }
+    transpose(Rows<const S>(decoded, count, now, chunk), out + begin * stride, stride);
   }
 }
 
@@ -38,8 +45,7 @@ struct MatrixPanels {
   Index count() const noexcept { return (w.rows + Tile<S>::width - 1) / Tile<S>::width; }
   Index depth() const noexcept { return w.cols; }
   void pack(Index panel, Index k, Index depth, S* out) const noexcept {
-    for (int v = 0; v < Tile<S>::vectors; ++v)
-      pack_strip(w, panel * Tile<S>::width + v * lanes<S>, k, depth, out + v * lanes<S>, Tile<S>::width);
+    pack_rows(w, panel * Tile<S>::width, Tile<S>::width, k, depth, out, Tile<S>::width);
   }
 };
 
@@ -53,11 +59,8 @@ struct GatedPanels {
   Index count() const noexcept { return (gate.rows + half - 1) / half; }
   Index depth() const noexcept { return gate.cols; }
   void pack(Index panel, Index k, Index depth, S* out) const noexcept {
-    for (int v = 0; v < Tile<S>::vectors; ++v) {
-      const bool second = v >= Tile<S>::vectors / 2;
-      const Index first = panel * half + (v - (second ? Tile<S>::vectors / 2 : 0)) * lanes<S>;
-      pack_strip(second ? up : gate, first, k, depth, out + v * lanes<S>, Tile<S>::width);
-    }
+    pack_rows(gate, panel * half, half, k, depth, out, Tile<S>::width);
+    pack_rows(up, panel * half, half, k, depth, out + half, Tile<S>::width);
   }
 };
 

@@ -4,7 +4,7 @@
 
 #include "embedpool/core/types.hpp"
 
-#ifdef __AVX512F__
+#ifdef __AVX2__
 #include <immintrin.h>
 #endif
 

@@ -18,13 +18,17 @@ struct FormatInfo {
   Index block_bytes;
 };
 
+namespace detail {
+inline constexpr FormatInfo format_table[] = {
+    {"F64", 1, 8}, {"F32", 1, 4}, {"F16", 1, 2}, {"BF16", 1, 2},
+    {"Q4_0", 32, 18}, {"Q4_1", 32, 20}, {"Q5_0", 32, 22}, {"Q5_1", 32, 24},
+    {"Q8_0", 32, 34}, {"Q2_K", 256, 84}, {"Q3_K", 256, 110}, {"Q4_K", 256, 144},
+    {"Q5_K", 256, 176}, {"Q6_K", 256, 210}, {"IQ4_NL", 32, 18}, {"IQ4_XS", 256, 136}};
+}  // namespace detail
+
 /// Sizes as ggml lays the blocks out.
-constexpr FormatInfo info(Format format) noexcept {
-  constexpr FormatInfo table[] = {{"F64", 1, 8},      {"F32", 1, 4},       {"F16", 1, 2},      {"BF16", 1, 2},     {"Q4_0", 32, 18},
-                                  {"Q4_1", 32, 20},   {"Q5_0", 32, 22},    {"Q5_1", 32, 24},   {"Q8_0", 32, 34},
-                                  {"Q2_K", 256, 84},  {"Q3_K", 256, 110},  {"Q4_K", 256, 144}, {"Q5_K", 256, 176},
-                                  {"Q6_K", 256, 210}, {"IQ4_NL", 32, 18},  {"IQ4_XS", 256, 136}};
-  return table[static_cast<unsigned char>(format)];
+constexpr const FormatInfo& info(Format format) noexcept {
+  return detail::format_table[static_cast<unsigned char>(format)];
 }
 
 /// A weight matrix W [rows, cols] = [out, in] in somebody's memory (a mapped file, say), used from there.
