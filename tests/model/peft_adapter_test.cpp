@@ -1,0 +1,130 @@
+#include "embedpool/io/peft_adapter.hpp"
+
+#include <unistd.h>
+
+#include <fstream>
+
+#include "embedpool/io/safetensors_writer.hpp"
+#include "model/golden_support.hpp"
+#include "model/random_decoder.hpp"
+
+using namespace embedpool;
+using io::Json;
+
+namespace {
+
+/// An adapter on disk for the query of block 0 and the gate of block 1, gone at the end of the test.
+struct AdapterFiles {
+  std::filesystem::path path;
+  DecoderConfig model = test::small_config("llama");
+  Json config{{"peft_type", "LORA"}, {"r", 2}, {"lora_alpha", 8}};
+  std::map<std::string, Matrix<float>> tensors;
+
+  AdapterFiles() {
+    std::string name = (std::filesystem::temp_directory_path() / "embedpool-adapter-XXXXXX").string();
+    REQUIRE(mkdtemp(name.data()) != nullptr);
+    path = name;
+    tensors["base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"] = Matrix<float>::Random(2, model.width);
+    tensors["base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight"] = Matrix<float>::Random(model.query_width(), 2);
+    tensors["base_model.model.layers.1.mlp.gate_proj.lora_A.weight"] = Matrix<float>::Random(2, model.width);
+    tensors["base_model.model.layers.1.mlp.gate_proj.lora_B.weight"] = Matrix<float>::Random(model.feed_forward_width, 2);
+  }
+  AdapterFiles(const AdapterFiles&) = delete;
+  ~AdapterFiles() { std::filesystem::remove_all(path); }
+
+  LoraAdapter<float> load() const {
+    std::ofstream(path / "adapter_config.json") << config.dump();
+    io::SafetensorsWriter writer;
+    for (const auto& [name, values] : tensors) writer.add(name, values);
+    writer.write(path / "adapter_model.safetensors");
+    return io::load_peft_adapter(path, model);
+  }
+  void refused(const std::vector<std::string>& culprits) const {
+    try {
+      load();
+      FAIL_CHECK("accepted");
+    } catch (const FileError& error) {
+      const std::string message = error.what();
+      CAPTURE(message);
+      for (const std::string& culprit : culprits) {
+        CAPTURE(culprit);
+        CHECK(message.find(culprit) != std::string::npos);
+      }
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("an adapter's scale is alpha / r, or alpha / sqrt(r) when rank-stabilised") {
+  AdapterFiles files;
+  const auto adapter = files.load();
+  REQUIRE(adapter.entries.size() == 2);
+  for (const auto& entry : adapter.entries) CHECK(entry.lora.scale == 4.0f);
+  files.config["use_rslora"] = true;
+  for (const auto& entry : files.load().entries) CHECK(entry.lora.scale == doctest::Approx(8 / std::sqrt(2.0)));
+}
+
+TEST_CASE("adapters of other methods, for other models or of other ranks are refused by file, key or tensor, and cause") {
+  const auto changed = [](const char* key, Json value, std::vector<std::string> culprits) {
+    AdapterFiles files;
+    files.config[key] = std::move(value);
+    culprits.push_back("adapter_config.json");
+    files.refused(culprits);
+  };
+  changed("peft_type", "IA3", {"peft_type", "IA3"});
+  changed("use_dora", true, {"use_dora"});
+  changed("fan_in_fan_out", true, {"fan_in_fan_out"});
+  changed("bias", "all", {"bias"});
+  changed("rank_pattern", Json{{"q_proj", 4}}, {"rank_pattern"});
+  changed("modules_to_save", Json::array({"head"}), {"modules_to_save"});
+  changed("r", 0, {"r", "got 0"});
+  changed("lora_alpha", "8", {"lora_alpha"});
+
+  const std::string query = "base_model.model.model.layers.0.self_attn.q_proj";
+  AdapterFiles other_rank;
+  other_rank.config["r"] = 3;
+  other_rank.refused({"adapter_model.safetensors", "lora_A.weight", "shape must be [3, 36], got [2, 36]"});
+  AdapterFiles half;
+  half.tensors.erase(query + ".lora_B.weight");
+  half.refused({query + ".lora_B.weight", "missing"});
+  AdapterFiles other_half;
+  other_half.tensors.erase(query + ".lora_A.weight");
+  other_half.refused({query + ".lora_A.weight", "missing"});
+  AdapterFiles wider;
+  wider.tensors[query + ".lora_B.weight"] = Matrix<float>::Zero(7, 2);
+  wider.refused({query + ".lora_B.weight", "shape"});
+  AdapterFiles deeper;
+  deeper.tensors["base_model.model.layers.9.mlp.up_proj.lora_A.weight"] = Matrix<float>::Zero(2, 36);
+  deeper.refused({"layers.9.mlp.up_proj.lora_A.weight", "no LoRA half"});
+  AdapterFiles empty;
+  empty.tensors.clear();
+  empty.refused({"adapter_model.safetensors", "no LoRA matrices"});
+}
+
+TEST_CASE("merging changes the named matrices and no other, and refuses pairs that do not fit") {
+  AdapterFiles files;
+  const auto adapter = files.load();
+  const auto decoder = test::random_decoder<float>(files.model);
+  const auto changed = merged(decoder, adapter);
+  Index differ = 0;
+  std::vector<const std::byte*> before;
+  for_each_tensor(decoder.weights(), files.model, [&](const DecoderTensorPlace&, const auto& tensor) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(tensor)>, WeightView>) before.push_back(tensor.data);
+  });
+  std::size_t i = 0;
+  for_each_tensor(changed.weights(), files.model, [&](const DecoderTensorPlace& place, const auto& tensor) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(tensor)>, WeightView>)
+      if (tensor.data != before[i++]) {
+        ++differ;
+        CHECK((place == DecoderTensorPlace{DecoderTensor::query, 0} || place == DecoderTensorPlace{DecoderTensor::gate, 1}));
+      }
+  });
+  CHECK(differ == 2);
+  LoraAdapter<float> wrong = adapter;
+  wrong.entries[0].lora.a.conservativeResize(2, 35);
+  CHECK_THROWS_AS(merged(decoder, wrong), ShapeError);
+  wrong = adapter;
+  wrong.entries[0].place.layer = 77;
+  CHECK_THROWS_AS(merged(decoder, wrong), ShapeError);
+}
