@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -31,6 +32,8 @@ struct TokenizerEncoding {
 ///         encoding: TextError for invalid UTF-8 (with its position) and for texts above 1 GiB
 ///         ids out of range: ShapeError
 /// Cost    O(n log n) for any text of n bytes
+/// Limits  what a character is follows the Unicode versions of the system's PCRE2 and utf8proc; a reference built on others
+///         may cut differently at characters that are assigned in only one of them
 class Tokenizer {
  public:
   /// From the text of a Hugging Face tokenizer.json; `name` is for messages.
@@ -45,12 +48,13 @@ class Tokenizer {
   static Tokenizer from_directory(const std::filesystem::path& directory) {
     Tokenizer tokenizer = open(directory / "tokenizer.json");
     for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"})
-      if (std::filesystem::is_regular_file(directory / name)) tokenizer.read_names(directory / name);
+      if (std::error_code ignored; std::filesystem::is_regular_file(directory / name, ignored)) tokenizer.read_names(directory / name);
     return tokenizer;
   }
   /// From a directory, a GGUF file (by its first bytes) or a tokenizer.json.
   static Tokenizer open(const std::filesystem::path& path) {
-    if (std::filesystem::is_directory(path)) return from_directory(path);
+    std::error_code ignored;
+    if (std::filesystem::is_directory(path, ignored)) return from_directory(path);
     const auto file = MappedFile::open(path);
     const std::string_view text(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size());
     if (text.starts_with("GGUF")) return from_gguf(GgufFile(file->bytes(), file->name(), file));
