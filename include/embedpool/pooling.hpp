@@ -1,6 +1,6 @@
 #pragma once
-/// Everything that turns hidden states into embeddings; needs Eigen only. `embedpool/testing/pooling_properties.hpp`
-/// has the checks for poolings of your own.
+/// Everything that turns hidden states into embeddings; needs Eigen and xsimd. A head chosen at run time is in
+/// `embedpool/pooling/any_head.hpp`, checks for poolings of your own in `embedpool/testing/pooling_properties.hpp`.
 #include "embedpool/pooling/aliases.hpp"
 #include "embedpool/pooling/any_layers.hpp"
 #include "embedpool/pooling/any_tokens.hpp"
@@ -10,6 +10,7 @@
 #include "embedpool/pooling/layers.hpp"
 #include "embedpool/pooling/normalize.hpp"
 #include "embedpool/pooling/padded.hpp"
+#include "embedpool/pooling/paper_aliases.hpp"
 #include "embedpool/pooling/pooling.hpp"
 #include "embedpool/pooling/tokens/all_tokens.hpp"
 #include "embedpool/pooling/tokens/both.hpp"
@@ -23,3 +24,4 @@
 #include "embedpool/pooling/tokens/token_mean.hpp"
 #include "embedpool/pooling/tokens/token_mean_sqrt.hpp"
 #include "embedpool/pooling/tokens/unit_token_mean.hpp"
+#include "embedpool/pooling/trainable_aliases.hpp"
