@@ -1,11 +1,13 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <new>
 #include <string>
 
 #include "command.hpp"
 #include "embedpool/core/version.hpp"
+#include "help_format.hpp"
 
 #define EMBEDPOOL_TEXT_OF(x) #x
 #define EMBEDPOOL_TEXT(x) EMBEDPOOL_TEXT_OF(x)
@@ -27,7 +29,8 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a failed write, reported as any other
   CLI::App program{"Text embeddings from decoder language models: any mask, any pooling, calibrated if wanted."};
   program.name("embedpool");
-  program.require_subcommand(1);
+  program.formatter(std::make_shared<HelpFormat>());  // subcommands take it over
+  program.require_subcommand(0, 1);
   program.set_version_flag("--version", "embedpool " EMBEDPOOL_TEXT(EMBEDPOOL_VERSION_MAJOR) "." EMBEDPOOL_TEXT(
                                             EMBEDPOOL_VERSION_MINOR) "." EMBEDPOOL_TEXT(EMBEDPOOL_VERSION_PATCH));
   program.footer(
@@ -40,6 +43,7 @@ int main(int argc, char** argv) {
   add_nearest_command(program);
   try {
     program.parse(argc, argv);
+    if (program.get_subcommands().empty()) return fail("a command is required (see embedpool --help)");
     return 0;
   } catch (const CLI::Success& asked) {  // --help, --version
     return program.exit(asked);
