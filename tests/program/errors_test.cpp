@@ -135,6 +135,6 @@ TEST_CASE("a damaged model file is refused by name") {
 TEST_CASE("a tokenizer with more ids than the model has is refused when a text needs it") {
   const Fixture fixture;
   write_llama(fixture.model, {.vocabulary = 200});
-  check_refused(run({"embed", "--model", fixture.model, "--input", "-"}, "a\n"), {"tokenizer.json", "199", "257"});
+  check_refused(run({"embed", "--model", fixture.model, "--input", "-"}, "a\n"), {"tokenizer.json", "200", "257"});
   CHECK(run({"embed", "--model", fixture.model, "--input", "-"}, "{\"tokens\":[5]}\n").status == 0);
 }
