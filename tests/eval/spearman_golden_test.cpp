@@ -1,17 +1,13 @@
 #include <doctest/doctest.h>
 
-#include <cstdlib>
-#include <nlohmann/json.hpp>
-
 #include "embedpool/eval/spearman.hpp"
 #include "embedpool/io/json.hpp"
+#include "support/golden.hpp"
 
 using namespace embedpool;
 
 TEST_CASE("Spearman's and Pearson's correlations agree with the reference, ties included") {
-  const char* folder = std::getenv("EMBEDPOOL_GOLDEN");
-  const io::Json metrics =
-      io::read_json(std::filesystem::path(folder ? folder : EMBEDPOOL_TEST_GOLDEN_DIR) / "metrics.json");
+  const io::Json metrics = io::read_json(test::golden_directory() / "metrics.json");
   REQUIRE(!metrics.at("spearman").empty());
   for (const io::Json& example : metrics.at("spearman")) {
     const auto x = example.at("x").get<std::vector<double>>(), y = example.at("y").get<std::vector<double>>();

@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <map>
@@ -14,16 +13,10 @@
 #include "embedpool/core/batch.hpp"
 #include "embedpool/core/matrix.hpp"
 #include "embedpool/io/safetensors.hpp"
-#include "embedpool/kernels/dequantize.hpp"
 #include "embedpool/pooling/concepts.hpp"
+#include "support/golden.hpp"
 
 namespace embedpool::test {
-
-/// The directory of the golden files: EMBEDPOOL_GOLDEN, else the one in the source tree.
-inline std::filesystem::path golden_directory() {
-  const char* named = std::getenv("EMBEDPOOL_GOLDEN");
-  return named != nullptr && *named != 0 ? named : EMBEDPOOL_TEST_GOLDEN_DIR;
-}
 
 /// The entries of a directory whose names end in `ending`, sorted; none when the directory is missing.
 inline std::vector<std::filesystem::path> entries(const std::filesystem::path& directory, const std::string& ending = "") {
@@ -45,10 +38,7 @@ std::vector<T> integers(const io::Tensor& tensor) {
 
 template <Real S>
 Matrix<S> matrix(const io::Tensor& tensor) {
-  const WeightView view = tensor.weight();
-  Matrix<S> values(view.rows, view.cols);
-  for (Index i = 0; i < view.rows; ++i) decode_row(view, i, values.row(i).data());
-  return values;
+  return io::matrix_of<S>(tensor);
 }
 
 /// The texts of `ids`, `offsets` as the golden files pack them.

@@ -14,7 +14,7 @@ namespace embedpool::test {
 /// Where the golden files are: EMBEDPOOL_GOLDEN, else those in this folder's tests/golden.
 inline std::filesystem::path golden_directory() {
   const char* chosen = std::getenv("EMBEDPOOL_GOLDEN");
-  return chosen != nullptr ? chosen : EMBEDPOOL_TEST_GOLDEN_DIR;
+  return chosen != nullptr && *chosen != 0 ? chosen : EMBEDPOOL_TEST_GOLDEN_DIR;
 }
 
 /// Packed offsets [B + 1] as segments.

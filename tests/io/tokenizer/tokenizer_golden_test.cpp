@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "embedpool/io/tokenizer/tokenizer.hpp"
+#include "support/golden.hpp"
 
 namespace {
 using embedpool::Index;
@@ -16,10 +17,7 @@ using embedpool::io::Tokenizer;
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
-fs::path folder() {
-  const char* other = std::getenv("EMBEDPOOL_GOLDEN");
-  return fs::path(other ? other : EMBEDPOOL_TEST_GOLDEN_DIR) / "tokenizers";
-}
+fs::path folder() { return embedpool::test::golden_directory() / "tokenizers"; }
 std::vector<Json> rows_of(const fs::path& path) {
   std::ifstream file(path);
   REQUIRE_MESSAGE(file, path.string());
