@@ -40,6 +40,26 @@ void head_options(Head& head, Option&& option) {
   }
 }
 
+/// A head with the same tensors as `head`, each as small as it can be: options of a hostile file reserve no memory.
+template <class Head>
+Head smallest_like(Head head) {
+  const auto shrink = [](auto& own) {
+    head_options(own, [](const char*, auto& value) {
+      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(value)>, Index>) value = std::min<Index>(value, 1);
+    });
+  };
+  if constexpr (requires { head.variant(); })
+    std::visit(shrink, head.variant());
+  else
+    shrink(head);
+  return head;
+}
+
+/// Whether checkpoints hold a tensor of one row as a vector: gains and biases, but not a single latent.
+inline bool is_vector(std::string_view name) {
+  return name.ends_with("bias") || name.ends_with("norm.weight") || name.ends_with("norm_context.weight");
+}
+
 }  // namespace detail
 
 /// The options of a head as JSON, for a saved configuration.
@@ -81,18 +101,24 @@ template <class Head, class Params>
 void write_head(const Head& head, Params& params, const std::filesystem::path& path) {
   SafetensorsWriter writer;
   if constexpr (requires { head.name(); }) writer.add_metadata("head", std::string(head.name()));
-  Head::for_each(params, [&](const std::string& name, auto& tensor) { writer.add(name, tensor); });
+  Head::for_each(params, [&](const std::string& name, auto& tensor) { writer.add(name, tensor, detail::is_vector(name)); });
   writer.write(path);
 }
 
 /// Reads a head's parameters for keys of `width` values and `slots` kinds. Sizes that options leave to the file (latents,
 /// rows of a layer table) are taken from it.
 ///
-/// Errors  FileError for a missing or unknown tensor; ShapeError from the head's own check when shapes do not fit
+/// Errors  FileError for another head's file, a missing or unknown tensor, or shapes that do not fit
 template <Real S, class Head>
 typename Head::template Params<S> read_head(const Head& head, Index width, Index slots, const std::filesystem::path& path) {
   const auto file = SafetensorsFile::open(path);
-  auto params = head.template init<S>(width, slots);
+  if constexpr (requires { head.name(); }) {
+    const auto written = file.metadata().find("head");
+    if (written != file.metadata().end() && written->second != head.name())
+      throw FileError(file.name(), "__metadata__.head", "is '" + written->second.substr(0, 40) + "', must be '" +
+                                                            std::string(head.name()) + "'");
+  }
+  auto params = detail::smallest_like(head).template init<S>(1, 1);
   std::set<std::string> known;
   Head::for_each(params, [&](const std::string& name, Matrix<S>& tensor) {
     known.insert(name);

@@ -83,7 +83,11 @@ TEST_CASE("how many threads Eigen may use changes no bit of an embedding or a gr
   };
   for (const KeepForBackward keep : {KeepForBackward::no, KeepForBackward::yes}) {
     const auto one = run_with(1, keep), four = run_with(4, keep);
-    for (std::size_t i = 0; i < one.size(); ++i) CHECK(one[i] == four[i]);
+    for (std::size_t i = 0; i < one.size(); ++i) {
+      const bool same = one[i] == four[i];
+      CAPTURE(i);
+      CHECK(same);
+    }
   }
 }
 #endif

@@ -65,7 +65,8 @@ class Case {
       known.insert(tensor);
       value = io::matrix_of<S>(file_.at(name_ + ".param." + tensor));
     });
-    for (const auto& [full, tensor] : file_.tensors()) {
+    for (const auto& entry : file_.tensors()) {
+      const std::string full = entry.first;
       const std::string prefix = name_ + ".param.";
       if (full.starts_with(prefix)) {
         CAPTURE(full);
@@ -80,12 +81,16 @@ class Case {
     auto dparams = params;
     Head::for_each(dparams, [](auto&&, Matrix<S>& value) { value.setZero(); });
     Matrix<S> dinputs = Matrix<S>::Zero(input_rows(), texts_.front().cols());
-    double worst = 0.0, worst_raw = 0.0;
+    const auto prepared = prepare_head<S>(head, params);
+    double worst = 0.0, worst_raw = 0.0, worst_prepared = 0.0;
     for (std::size_t b = 0; b < texts_.size(); ++b) {
       const Index row = static_cast<Index>(b);
       const Keys<S> keys{rows_of(texts_[b]), slots_[b]};
       typename Head::template Cache<S> cache;
       const RowVector<S> raw = head.forward(params, keys, cache);
+      typename Head::template Cache<S> scratch;
+      const RowVector<S> fast = forward_prepared<S>(head, params, prepared, keys, scratch);
+      worst_prepared = std::max(worst_prepared, test::peak(fast - raw) / std::max(1.0, test::peak(raw)));
       RowVector<S> out = raw, de = g.row(row);
       if (normalised) {
         const S length = raw.norm();
@@ -101,6 +106,7 @@ class Case {
     }
     CHECK(worst < output_tolerance<S>);
     CHECK(worst_raw < output_tolerance<S>);
+    CHECK(worst_prepared < output_tolerance<S>);
     check_gradient("inputs", dinputs);
     Head::for_each(dparams, [&](const std::string& tensor, Matrix<S>& value) { check_gradient(tensor, value); });
   }
@@ -152,9 +158,10 @@ TEST_CASE_TEMPLATE("heads agree with the golden outputs and gradients of the ori
   const io::Json json = io::read_json(test::golden_directory() / "heads.json");
   const Index perceiver_heads = json.at("heads").get<Index>();
   int checked = 0;
-  for (const auto& [name, what] : json.at("cases").items()) {
+  for (const auto& entry : json.at("cases").items()) {
+    const std::string name = entry.key();
     CAPTURE(name);
-    const std::string text = what.at("what").template get<std::string>();
+    const std::string text = entry.value().at("what").template get<std::string>();
     std::smatch match;
     const Index heads = std::regex_search(text, match, std::regex("(\\d+) heads")) ? std::stol(match[1]) : perceiver_heads;
     const auto rows_of_param = [&](const char* tensor) { return file.at(name + ".param." + tensor).shape.front(); };

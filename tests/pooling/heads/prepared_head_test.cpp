@@ -68,9 +68,8 @@ TEST_CASE("the prepared perceiver head agrees with the plain one, whichever way 
 }
 
 TEST_CASE("the prepared latent attention agrees with the plain one, with values projected early or late") {
-  for (const auto& [latents, heads, head_dim] : {std::array<Index, 3>{3, 1, 16}, {40, 5, 2}, {1, 1, 1}}) {
-    const LatentAttention head{latents, heads, head_dim, 11, false};
-    CAPTURE(latents);
+  for (const LatentAttention& head : {LatentAttention{3, 1, 16, 11, false}, {40, 5, 2, 11, false}, {1, 1, 1, 11, false}}) {
+    CAPTURE(head.latents);
     check_agreement(head, 9);
     check_agreement(head, 1);
   }

@@ -37,8 +37,8 @@ struct AdditiveAttention {
   template <Real S>
   void check(const Params<S>& p, Index width, Index /*slots*/) const {
     require_equal("AdditiveAttention head", "width of w", p.w.cols(), width);
-    require_equal("AdditiveAttention head", "size of v", p.v.size(), p.w.rows());
-    require_equal("AdditiveAttention head", "size of the bias", p.b.size(), p.w.rows());
+    head_math::require_vector("AdditiveAttention head", "size of v", p.v, p.w.rows());
+    head_math::require_vector("AdditiveAttention head", "size of the bias", p.b, p.w.rows());
   }
 
   template <Real S>

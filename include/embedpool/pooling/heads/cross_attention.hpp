@@ -79,7 +79,7 @@ struct CrossAttention {
     head_math::check_torch_attention("CrossAttention head", p.attend, width, heads);
     require_equal("CrossAttention head", "rows of mlp.0.weight", p.mlp.rows(), width);
     require_equal("CrossAttention head", "columns of mlp.0.weight", p.mlp.cols(), width);
-    require_equal("CrossAttention head", "size of mlp.0.bias", p.mlp_bias.size(), width);
+    head_math::require_vector("CrossAttention head", "size of mlp.0.bias", p.mlp_bias, width);
   }
 
   template <Real S>

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <random>
 
+#include "embedpool/core/error.hpp"
 #include "embedpool/core/matrix.hpp"
 #include "embedpool/kernels/softmax.hpp"
 
@@ -10,6 +11,13 @@
 namespace embedpool::head_math {
 
 inline constexpr double layer_norm_epsilon = 1e-5;
+
+/// Throws ShapeError unless a gain, bias or list of weights is one row of `expected` values.
+template <Real S>
+void require_vector(std::string_view where, std::string_view what, const Matrix<S>& vector, Index expected) {
+  require_equal(where, what, vector.size(), expected);
+  require_equal(where, std::string(what) + ": rows", vector.rows(), 1);
+}
 
 /// What layer_norm_backward needs: y = x_hat .* gain + bias.
 template <Real S>

@@ -38,8 +38,8 @@ struct LayerMix {
   Index output_width(Index width) const { return width; }
   template <Real S>
   void check(const Params<S>& p, Index /*width*/, Index slots) const {
-    require_equal("LayerMix head", "scalars", p.scalars.size(), slots);
-    require_equal("LayerMix head", "gamma", p.gamma.size(), 1);
+    head_math::require_vector("LayerMix head", "scalars", p.scalars, slots);
+    head_math::require_vector("LayerMix head", "gamma", p.gamma, 1);
   }
 
   template <Real S>

@@ -42,7 +42,7 @@ template <Real S>
 void check_cross_attend(std::string_view where, const CrossAttendParams<S>& p, Index width, Index heads) {
   const Index inner = p.to_q.rows();
   for (const Matrix<S>* vector : {&p.hidden_gain, &p.hidden_bias, &p.latent_gain, &p.latent_bias})
-    require_equal(where, "size of a LayerNorm", vector->size(), width);
+    require_vector(where, "size of a LayerNorm", *vector, width);
   require_in(where, "heads", heads, 1, inner);
   require_equal(where, "rows of to_q modulo heads", inner % heads, 0);
   require_equal(where, "columns of to_q", p.to_q.cols(), width);
@@ -122,13 +122,13 @@ void for_each_geglu(P& p, F& f) {
 template <Real S>
 void check_geglu(std::string_view where, const GegluParams<S>& p, Index width) {
   const Index inner = p.w2.cols();
-  require_equal(where, "size of the feed-forward's LayerNorm gain", p.gain.size(), width);
-  require_equal(where, "size of the feed-forward's LayerNorm bias", p.bias.size(), width);
+  require_vector(where, "size of the feed-forward's LayerNorm gain", p.gain, width);
+  require_vector(where, "size of the feed-forward's LayerNorm bias", p.bias, width);
   require_equal(where, "rows of net.0", p.w0.rows(), 2 * inner);
   require_equal(where, "columns of net.0", p.w0.cols(), width);
-  require_equal(where, "bias of net.0", p.b0.size(), 2 * inner);
+  require_vector(where, "bias of net.0", p.b0, 2 * inner);
   require_equal(where, "rows of net.2", p.w2.rows(), width);
-  require_equal(where, "bias of net.2", p.b2.size(), width);
+  require_vector(where, "bias of net.2", p.b2, width);
 }
 
 template <Real S>

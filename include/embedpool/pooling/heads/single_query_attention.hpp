@@ -29,7 +29,7 @@ struct SingleQueryAttention {
   Index output_width(Index width) const { return width; }
   template <Real S>
   void check(const Params<S>& p, Index width, Index /*slots*/) const {
-    require_equal("SingleQueryAttention head", "width of the query", p.query.size(), width);
+    head_math::require_vector("SingleQueryAttention head", "width of the query", p.query, width);
   }
 
   template <Real S>

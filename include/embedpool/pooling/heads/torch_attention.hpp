@@ -34,10 +34,10 @@ void check_torch_attention(std::string_view where, const TorchAttentionParams<S>
   require_equal(where, "width modulo heads", width % heads, 0);
   require_equal(where, "rows of in_proj_weight", p.in_weight.rows(), 3 * width);
   require_equal(where, "columns of in_proj_weight", p.in_weight.cols(), width);
-  require_equal(where, "size of in_proj_bias", p.in_bias.size(), 3 * width);
+  require_vector(where, "size of in_proj_bias", p.in_bias, 3 * width);
   require_equal(where, "rows of out_proj.weight", p.out_weight.rows(), width);
   require_equal(where, "columns of out_proj.weight", p.out_weight.cols(), width);
-  require_equal(where, "size of out_proj.bias", p.out_bias.size(), width);
+  require_vector(where, "size of out_proj.bias", p.out_bias, width);
 }
 
 template <Real S>

@@ -1,4 +1,5 @@
 #pragma once
+#include "embedpool/pooling/heads/head_math.hpp"
 #include "embedpool/pooling/heads/no_params.hpp"
 
 namespace embedpool {
@@ -30,7 +31,7 @@ struct WeightedLayers {
   Index output_width(Index width) const { return width; }
   template <Real S>
   void check(const Params<S>& p, Index /*width*/, Index slots) const {
-    require_equal("WeightedLayers head", "weights", p.layer_weights.size(), slots);
+    head_math::require_vector("WeightedLayers head", "weights", p.layer_weights, slots);
   }
 
   template <Real S>
