@@ -92,7 +92,9 @@ InfoNCE configured(const io::Json& what) {
 TEST_CASE_TEMPLATE("losses and their gradients agree with the golden values", S, float, double) {
   const auto file = io::SafetensorsFile::open(test::golden_directory() / "losses.safetensors");
   const io::Json json = io::read_json(test::golden_directory() / "losses.json");
-  for (const auto& [name, what] : json.at("cases").items()) {
+  for (const auto& item : json.at("cases").items()) {
+    const std::string name = item.key();
+    const io::Json& what = item.value();
     CAPTURE(name);
     const Case<S> test_case(file, name);
     InfoNCE info_nce = configured(what);

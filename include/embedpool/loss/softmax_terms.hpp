@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "embedpool/core/serial_products.hpp"
 #include "embedpool/loss/contrastive_batch.hpp"
 
 namespace embedpool {
@@ -58,6 +59,7 @@ class SoftmaxTerms {
 
   /// The loss; adds `weight` times its gradients to the families.
   double operator()(double weight) {
+    const SerialProducts same_bits_for_any_threads;
     const Index queries = static_cast<Index>(positive_.size());
     std::vector<double> largest(positive_.size(), -std::numeric_limits<double>::infinity());
     std::vector<double> sum(positive_.size(), 0.0);
