@@ -54,7 +54,8 @@ TEST_CASE("a saved embedder reads back as it was") {
 TEST_CASE("every key of a saved embedder is needed, typed, bounded, and no other is taken") {
   const Json good = io::to_json(example());
   CHECK_NOTHROW(io::embedder_config(good, "e.json"));
-  for (const auto& [key, value] : good.items()) {
+  for (const auto& item : good.items()) {
+    const std::string key = item.key();
     CAPTURE(key);
     Json without = good;
     without.erase(key);
