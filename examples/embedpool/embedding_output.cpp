@@ -11,14 +11,14 @@
 namespace embedpool::program {
 namespace {
 
-/// Standard output, written at the end: until then a file in a temporary folder of our own.
+/// A file in a temporary folder of our own, for what goes to a stream in the end.
 class Spool {
  public:
   Spool() {
     std::error_code problem;
     std::string pattern = (std::filesystem::temp_directory_path(problem) / "embedpool-XXXXXX").string();
     if (problem || mkdtemp(pattern.data()) == nullptr)
-      throw FileError("standard output", "temporary folder", problem ? problem.message() : std::strerror(errno));
+      throw FileError("temporary folder", "create", problem ? problem.message() : std::strerror(errno));
     folder_ = pattern;
   }
   Spool(const Spool&) = delete;
@@ -30,29 +30,41 @@ class Spool {
 
   std::filesystem::path path() const { return folder_ / "output"; }
 
-  void copy_to_standard_output() const {
+  /// Errors: FileError naming `name`, what the stream is called.
+  void copy_to(std::FILE* stream, const std::string& name) const {
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path().c_str(), "rb"), &std::fclose);
-    if (!file) throw FileError("standard output", "temporary file", std::strerror(errno));
+    if (!file) throw FileError(name, "temporary file", std::strerror(errno));
     std::vector<char> bytes(1 << 16);
     for (std::size_t count; (count = std::fread(bytes.data(), 1, bytes.size(), file.get())) > 0;)
-      if (std::fwrite(bytes.data(), 1, count, stdout) != count) fail();
-    if (std::fflush(stdout) != 0) fail();
+      if (std::fwrite(bytes.data(), 1, count, stream) != count) throw FileError(name, "write", std::strerror(errno));
+    if (std::fflush(stream) != 0) throw FileError(name, "write", std::strerror(errno));
   }
 
  private:
-  [[noreturn]] static void fail() { throw FileError("standard output", "write", std::strerror(errno)); }
   std::filesystem::path folder_;
 };
 
-/// A file at a path, or a spool for "-".
+/// Where an output is written until it is whole, and where it appears then: a file is moved to its place; standard
+/// output, and what else is no regular file (a pipe, /dev/null), is written at the end and never replaced.
 class Target {
  public:
   explicit Target(const std::string& path) : path_(path) {
-    if (path == "-") spool_.emplace();
+    std::error_code problem;
+    const std::filesystem::file_status status = std::filesystem::status(path, problem);
+    if (path != "-" && std::filesystem::is_directory(status))
+      throw FileError(path, "open for writing", "is a directory");
+    if (path == "-" || (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)))
+      spool_.emplace();
+    else if (std::filesystem::exists(status))  // a link stays a link
+      path_ = std::filesystem::canonical(path, problem).string();
   }
   std::filesystem::path path() const { return spool_ ? spool_->path() : std::filesystem::path(path_); }
   void appear() const {
-    if (spool_) spool_->copy_to_standard_output();
+    if (!spool_) return;
+    if (path_ == "-") return spool_->copy_to(stdout, "standard output");
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path_.c_str(), "wb"), &std::fclose);
+    if (!file) throw FileError(path_, "open for writing", std::strerror(errno));
+    spool_->copy_to(file.get(), path_);
   }
 
  private:

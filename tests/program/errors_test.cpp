@@ -111,8 +111,26 @@ TEST_CASE("files that are not there or cannot be written are named") {
   check_refused(run({"embed", "--model", fixture.model, "--input", fixture.model}), {"directory"});
   check_refused(run({"embed", "--model", fixture.model, "--input", "-", "--output", "/nowhere/out.npy"}, "a\n"),
                 {"/nowhere/out.npy"});
+  check_refused(run({"embed", "--model", fixture.model, "--input", "-", "--output", fixture.model}, "a\n"),
+                {fixture.model, "directory"});
   check_refused(run({"embed", "--model", fixture.model, "--input", "-", "--calibration", "/nowhere"}, "a\n"),
                 {"/nowhere/embedder.json"});
+}
+
+TEST_CASE("an output that is a pipe or a device is written to and not replaced, and a link stays a link") {
+  const Fixture fixture;
+  const auto embed = [&](const std::string& output) {
+    return run({"embed", "--model", fixture.model, "--input", "-", "--output", output}, "a\n");
+  };
+  CHECK(embed("/dev/null").status == 0);
+  CHECK(std::filesystem::is_character_file("/dev/null"));
+  const std::string expected = embed("-").output;
+  CHECK(embed("/dev/stdout").output == expected);
+  const std::filesystem::path file = fixture.folder.write("file.jsonl", ""), link = fixture.folder / "link.jsonl";
+  std::filesystem::create_symlink(file, link);
+  CHECK(embed(link.string()).status == 0);
+  CHECK(std::filesystem::is_symlink(link));
+  CHECK(read_file(file) == expected);
 }
 
 TEST_CASE("an earlier output stays as it was when a later run fails") {
