@@ -118,10 +118,9 @@ run_ctest() {
 
 # Configures a preset, builds it and runs its tests. A build that fails counts as one failure.
 build_and_test() {
-  local preset=$1 options=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
-  ! command -v mold >/dev/null || options+=(-DCMAKE_EXE_LINKER_FLAGS=-fuse-ld=mold)
+  local preset=$1
   say "building $preset"
-  if quietly cmake --preset "$preset" "${options[@]}" && quietly cmake --build "build/$preset" -j "$jobs"; then
+  if quietly cmake --preset "$preset" -DCMAKE_CXX_COMPILER_LAUNCHER=ccache && quietly cmake --build "build/$preset" -j "$jobs"; then
     say "testing $preset"
     run_ctest "build/$preset"
   else
