@@ -55,39 +55,106 @@ TEST_CASE_TEMPLATE("the register-tile product agrees with the definition at ever
 }
 
 TEST_CASE_TEMPLATE("a row has the same bits alone, in any batch and with any number of threads", S, float, double) {
-  const Index depth = simd::depth_block<S> + 37, columns = simd::Tile<S>::width * 3 + 5, rows = 101;  // K is split once
-  const auto a = test::random_values<S>(rows * depth, 5), w = test::random_values<S>(columns * depth, 6);
-  const WeightView view = view_of(w, columns, depth);
-  SerialExecutor serial;
-  const auto together = product<S>(a, rows, view, serial);
-  for (const Index threads : {1, 2, 3, 5}) {
-    CAPTURE(threads);
+  struct Size {
+    Index columns, depth;
+  };
+  constexpr Index width = simd::Tile<S>::width, rows = 101;
+  for (const auto& [columns, depth] : {Size{3 * width + 5, 2048 + 37},  // the sums are split once
+                                       Size{40 * width + 3, 40}}) {      // jobs of several panels
+    const auto a = test::random_values<S>(rows * depth, 5), w = test::random_values<S>(columns * depth, 6);
+    const WeightView view = view_of(w, columns, depth);
+    SerialExecutor serial;
+    const auto together = product<S>(a, rows, view, serial);
+    for (const Index threads : {1, 2, 3, 5}) {
+      CAPTURE(threads);
 #ifdef _OPENMP
-    OpenMPExecutor executor(threads);
+      OpenMPExecutor executor(threads);
 #else
-    SerialExecutor executor;
+      SerialExecutor executor;
 #endif
-    CHECK(product<S>(a, rows, view, executor) == together);
-  }
-  for (const Index i : {0, 1, 50, 100}) {
-    const std::vector<S> row(a.begin() + i * depth, a.begin() + (i + 1) * depth);
-    const auto alone = product<S>(row, 1, view, serial);
-    CHECK(std::equal(alone.begin(), alone.end(), together.begin() + i * columns));
+      CHECK(product<S>(a, rows, view, executor) == together);
+    }
+    for (const Index i : {0, 1, 50, 100}) {
+      const std::vector<S> row(a.begin() + i * depth, a.begin() + (i + 1) * depth);
+      const auto alone = product<S>(row, 1, view, serial);
+      CHECK(std::equal(alone.begin(), alone.end(), together.begin() + i * columns));
+    }
   }
 }
 
-TEST_CASE("weights are multiplied from every storage format") {
-  constexpr Index columns = 70, depth = 512, rows = 9;
+TEST_CASE_TEMPLATE("weights are multiplied from every storage format", S, float, double) {
+  constexpr Index columns = simd::Tile<S>::width + 6, depth = 512, rows = 9;
   SerialExecutor executor;
-  const auto a = test::random_values<float>(rows * depth, 7);
+  const auto a = test::random_values<S>(rows * depth, 7);
   for (const Format format : test::every_format) {
     CAPTURE(std::string(info(format).name));
     const auto blocks = test::random_blocks(format, columns * depth / info(format).block_values, 8);
     const WeightView view{blocks.data(), format, columns, depth};
-    std::vector<float> decoded(columns * depth);
+    std::vector<S> decoded(columns * depth);
     for (Index n = 0; n < columns; ++n) decode_row(view, n, decoded.data() + n * depth);
     // The same chain of operations on the decoded weights: the same bits.
-    CHECK(product<float>(a, rows, view, executor) == product<float>(a, rows, view_of(decoded, columns, depth), executor));
+    CHECK(product<S>(a, rows, view, executor) == product<S>(a, rows, view_of(decoded, columns, depth), executor));
+  }
+}
+
+TEST_CASE_TEMPLATE("weights packed once give the bits of weights decoded in every product", S, float, double) {
+  const Index columns = simd::Tile<S>::width * 2 + 7, depth = 2048 + 256, rows = 11;  // K is split once when decoded
+  DefaultExecutor executor;
+  const auto a = test::random_values<S>(rows * depth, 16);
+  for (const Format format : {Format::F32, Format::Q4_1, Format::Q6_K}) {
+    const auto blocks = test::random_blocks(format, columns * depth / info(format).block_values, 17),
+               others = test::random_blocks(format, columns * depth / info(format).block_values, 18);
+    const WeightView view{blocks.data(), format, columns, depth}, up{others.data(), format, columns, depth};
+    const PackedWeight<S> packed(view, executor);
+    const PackedGatedWeight<S> gated(view, up, executor);
+    CHECK((packed.rows() == columns && packed.cols() == depth));
+    std::vector<S> c(static_cast<std::size_t>(rows * columns)), d = c, e = c;
+    const auto rows_of = [&](std::vector<S>& values) { return Rows<S>(values.data(), rows, columns); };
+    gemm_nt(Rows<const S>(a.data(), rows, depth), packed, StoreTo<S>{rows_of(c)}, executor);
+    CHECK(c == product<S>(a, rows, view, executor));
+    gemm_nt_gated<Silu>(Rows<const S>(a.data(), rows, depth), gated, rows_of(d), executor);
+    gemm_nt_gated<Silu>(Rows<const S>(a.data(), rows, depth), view, up, rows_of(e), executor);
+    CHECK(d == e);
+  }
+}
+
+TEST_CASE_TEMPLATE("the product with W itself agrees with its definition at every remainder", S, float, double) {
+  SerialExecutor executor;
+  constexpr Index width = simd::Tile<S>::width;
+  for (const Index rows : {1, 5, 8, 50})
+    for (const Index columns : {Index(1), Index(3), simd::lanes<S>, width - 1, width, width + 1, Index(63), Index(64), Index(65), Index(130)})
+      for (const Index depth : {1, 6, 33}) {
+        const auto a = test::random_values<S>(rows * depth, 19), w = test::random_values<S>(columns * depth, 20);
+        const WeightView view = view_of(w, depth, columns);
+        std::vector<S> expected(static_cast<std::size_t>(rows * columns)), got = expected;
+        scalar::gemm_nn(Rows<const S>(a.data(), rows, depth), view, Rows<S>(expected.data(), rows, columns));
+        gemm_nn(Rows<const S>(a.data(), rows, depth), view, StoreTo<S>{Rows<S>(got.data(), rows, columns)}, executor);
+        for (std::size_t i = 0; i < got.size(); ++i)
+          REQUIRE(std::abs(static_cast<double>(got[i] - expected[i])) <= chain_tolerance<S>(depth));
+      }
+}
+
+TEST_CASE_TEMPLATE("the product with W itself reads every format, and has the same bits for any batch and threads", S, float, double) {
+  constexpr Index columns = 768, depth = 600, rows = 53;  // the sums are split for formats of 256 values
+  SerialExecutor serial;
+  const auto a = test::random_values<S>(rows * depth, 21);
+  const auto multiply = [&](const WeightView& w, const std::vector<S>& x, Index count, auto&& executor) {
+    std::vector<S> c(static_cast<std::size_t>(count * columns));
+    gemm_nn(Rows<const S>(x.data(), count, depth), w, StoreTo<S>{Rows<S>(c.data(), count, columns)}, executor);
+    return c;
+  };
+  for (const Format format : test::every_format) {
+    CAPTURE(std::string(info(format).name));
+    const auto blocks = test::random_blocks(format, columns * depth / info(format).block_values, 22);
+    const WeightView view{blocks.data(), format, depth, columns};
+    std::vector<S> decoded(columns * depth);
+    for (Index n = 0; n < depth; ++n) decode_row(view, n, decoded.data() + n * columns);
+    const auto together = multiply(view, a, rows, serial);
+    CHECK(together == multiply(view_of(decoded, depth, columns), a, rows, serial));
+    CHECK(together == multiply(view, a, rows, DefaultExecutor{}));
+    const std::vector<S> row(a.begin() + 17 * depth, a.begin() + 18 * depth);
+    const auto alone = multiply(view, row, 1, serial);
+    CHECK(std::equal(alone.begin(), alone.end(), together.begin() + 17 * columns));
   }
 }
 

@@ -15,7 +15,7 @@ void decode_values(Format format, const std::byte* blocks, Index count, S* out) 
   const FormatInfo layout = info(format);
   assert(count % layout.block_values == 0);
   const auto each_value = [&]<class T>(T) {
-    for (Index i = 0; i < count; ++i) out[i] = to_real<S>(formats::load<T>(blocks + i * layout.block_bytes));
+    for (Index i = 0; i < count; ++i) out[i] = to_real<S>(formats::load<T>(blocks + i * Index(sizeof(T))));
   };
   // The decoder is a type of its own for each format, so that its loop is compiled into this one.
   const auto each_block = [&](auto decode) {
@@ -32,7 +32,9 @@ void decode_values(Format format, const std::byte* blocks, Index count, S* out) 
   switch (format) {
     case Format::F64: return each_value(double{});
     case Format::F32: return each_value(float{});
-    case Format::F16: return each_value(f16{});
+    case Format::F16:
+      for (Index i = 0; i < count; ++i) out[i] = static_cast<S>(formats::load_half(blocks + 2 * i));
+      return;
     case Format::BF16: return each_value(bf16{});
     case Format::Q4_0: return each_block([](auto... x) { formats::decode_q4_0(x...); });
     case Format::Q4_1: return each_block([](auto... x) { formats::decode_q4_1(x...); });

@@ -1,11 +1,13 @@
 #pragma once
+#include <algorithm>
 #include <cassert>
 #include <vector>
 
 #include "embedpool/core/aligned_buffer.hpp"
 #include "embedpool/core/executor.hpp"
+#include "embedpool/core/text_shape.hpp"
 #include "embedpool/kernels/epilogue.hpp"
-#include "embedpool/kernels/panels.hpp"
+#include "embedpool/kernels/packed_weight.hpp"
 
 namespace embedpool {
 
@@ -25,60 +27,111 @@ void gemm_nt(Rows<const S> a, const WeightView& w, Rows<S> c) {
   }
 }
 
+/// The definition: C[i][k] = sum over n of A[i][n] W[n][k].
+template <Real S>
+void gemm_nn(Rows<const S> a, const WeightView& w, Rows<S> c) {
+  std::vector<S> row(static_cast<std::size_t>(w.cols));
+  for (Index i = 0; i < a.rows; ++i) std::fill_n(c.row_data(i), w.cols, S(0));
+  for (Index n = 0; n < w.rows; ++n) {
+    decode_row(w, n, row.data());
+    for (Index i = 0; i < a.rows; ++i)
+      for (Index k = 0; k < w.cols; ++k) c(i, k) += a(i, n) * row[static_cast<std::size_t>(k)];
+  }
+}
+
 }  // namespace scalar
 
 namespace simd {
 
-/// Scratch of one worker, kept between calls: one panel, and C so far when K is split.
+/// Scratch of one worker, kept between calls: one group of panels, and C so far when the sums are split.
 template <Real S>
 struct GemmScratch {
-  AlignedBuffer<S> panel;
+  AlignedBuffer<S> panels;
   AlignedBuffer<S> partial;
 };
 
-/// Longest run of k that is packed at once: a panel of it stays in the second cache beside the rows of A.
-template <Real S>
-inline constexpr Index depth_block = 2048;
-
-/// C = epilogue(A panels): each job packs one panel, straight from the storage format, and multiplies some rows with it.
+/// How a product is cut. Nothing of it changes a result: sums are kept exactly between blocks of k, and each element has
+/// one chain in rising k.
 ///
-/// Panels are the jobs; the last few are split by rows so that all workers end together. Neither the split nor the block
-/// of k changes a result: sums are kept exactly between blocks, and each element has one chain in rising k.
+///   group    panels that a job makes and multiplies with: what the source makes at once, and 64 columns where A is long,
+///            so that rows of A that were fetched serve all of them
+///   block    longest run of k that is made at once: the panels of it stay in the second cache beside the rows of A; a
+///            multiple of every format's block
+///   split    groups at the end that are split by rows into `pieces` jobs each, so that all workers end together
+struct GemmPlan {
+  static constexpr Index row_chunk = 48;  ///< rows of A that go through all panels of a job before the next ones
+  static constexpr Index most_panels = 64;
+
+  Index group, groups, block, split, pieces, piece_rows;
+
+  template <Real S, class Panels>
+  static GemmPlan make(Index rows, const Panels& panels, Index workers) noexcept {
+    constexpr Index width = Tile<S>::width, cache = (Index(1) << 19) / static_cast<Index>(sizeof(S));
+    GemmPlan plan{};
+    plan.group = panels.group();
+    const Index wide = 64 / (width * plan.group);
+    if (rows > row_chunk && wide > 1 && panels.count() >= 4 * workers * wide && panels.depth() * 64 <= cache)
+      plan.group *= wide;
+    plan.groups = (panels.count() + plan.group - 1) / plan.group;
+    plan.block = std::min(panels.depth(), std::min<Index>(2048, cache / (plan.group * width)));
+    plan.split = std::min(plan.groups, workers > 1 ? plan.groups % workers + workers : 0);
+    plan.pieces = std::clamp<Index>(rows / 24, 1, 2 * workers);  // 24 rows repay making a panel
+    plan.piece_rows = (rows + plan.pieces - 1) / plan.pieces;
+    return plan;
+  }
+};
+
+/// Rows [first, first + rows) of C = epilogue(A panels) for the panels [begin, end): makes the panels, straight from the
+/// storage format where they are not packed, and multiplies the rows with them.
+template <Real S, class Panels, class Epilogue>
+void gemm_job(Rows<const S> a, const Panels& panels, Index columns, const Epilogue& epilogue, const GemmPlan& plan,
+              Interval panel_range, Index first, Index rows) {
+  constexpr Index width = Tile<S>::width;
+  thread_local GemmScratch<S> scratch;
+  const Index depth = panels.depth(), begin = panel_range.begin, count = panel_range.size();
+  S* buffer = scratch.panels.reserve(plan.block * width * plan.group);
+  S* partials = depth > plan.block ? scratch.partial.reserve(rows * width * plan.group) : nullptr;
+  const S* made[GemmPlan::most_panels];
+  for (Index k = 0; k < depth; k += plan.block) {
+    const Index now = std::min(plan.block, depth - k);
+    for (Index p = 0; p < count; p += panels.group()) {
+      const PanelView<S> view = panels.fetch(begin + p, k, now, buffer + p * now * width);
+      for (Index i = 0; i < panels.group(); ++i) made[p + i] = view.data + i * view.pitch;
+    }
+    for (Index i = 0, chunk; i < rows; i += chunk) {
+      const Index left = rows - i;
+      chunk = left <= GemmPlan::row_chunk + 2 ? left : GemmPlan::row_chunk;  // leaves no one or two rows
+      const Rows<const S> part = a.middle_rows(first + i, chunk).middle_cols(k, now);
+      for (Index p = 0; p < count; ++p) {
+        S* partial = partials ? partials + (p * rows + i) * width : nullptr;
+        const S* so_far = k > 0 ? partial : nullptr;
+        if (k + now < depth) {
+          multiply_panel(part, made[p], so_far, [&](Index row, const auto& sums) {
+            for (int v = 0; v < Tile<S>::vectors; ++v) sums[v].store_aligned(partial + row * width + v * lanes<S>);
+          });
+        } else {
+          const Index column = (begin + p) * epilogue.panel_columns();
+          const Index valid = std::min(epilogue.panel_columns(), columns - column);
+          multiply_panel(part, made[p], so_far, [&](Index row, const auto& sums) {
+            epilogue.store(first + i + row, column, sums, valid);
+          });
+        }
+      }
+    }
+  }
+}
+
+/// C = epilogue(A panels). Groups of panels are the jobs.
 template <Real S, class Panels, class Epilogue, Executor E>
 void gemm_panels(Rows<const S> a, const Panels& panels, Index columns, const Epilogue& epilogue, E& executor) {
-  constexpr Index width = Tile<S>::width;
-  const Index count = panels.count(), depth = panels.depth(), workers = executor.workers();
-  const Index block = std::min(depth, depth_block<S>);
-
-  const Index split = std::min(count, workers > 1 ? count % workers + workers : 0);  // panels that are split by rows
-  const Index pieces = std::clamp<Index>(a.rows / 24, 1, 2 * workers);               // 24 rows repay packing a panel
-  const Index piece_rows = (a.rows + pieces - 1) / pieces;
-  const Index whole = count - split;
-
-  executor.parallel_for(whole + split * pieces, [&](Index job, Index) {
-    thread_local GemmScratch<S> scratch;
-    const Index panel = job < whole ? job : whole + (job - whole) / pieces;
-    const Index first = job < whole ? 0 : (job - whole) % pieces * piece_rows;
-    const Index rows = job < whole ? a.rows : std::min(piece_rows, a.rows - first);
+  const GemmPlan plan = GemmPlan::make<S>(a.rows, panels, executor.workers());
+  const Index whole = plan.groups - plan.split;
+  executor.parallel_for(whole + plan.split * plan.pieces, [&](Index job, Index) {
+    const Index begin = (job < whole ? job : whole + (job - whole) / plan.pieces) * plan.group;
+    const Index first = job < whole ? 0 : (job - whole) % plan.pieces * plan.piece_rows;
+    const Index rows = job < whole ? a.rows : std::min(plan.piece_rows, a.rows - first);
     if (rows <= 0) return;
-    const Index column = panel * epilogue.panel_columns();
-    const Index valid = std::min(epilogue.panel_columns(), columns - column);
-    S* packed = scratch.panel.reserve(block * width);
-    S* partial = depth > block ? scratch.partial.reserve(rows * width) : nullptr;
-    for (Index k = 0; k < depth; k += block) {
-      const Index now = std::min(block, depth - k);
-      panels.pack(panel, k, now, packed);
-      const Rows<const S> part = a.middle_rows(first, rows).middle_cols(k, now);
-      const S* so_far = k > 0 ? partial : nullptr;
-      if (k + now < depth)
-        multiply_panel(part, packed, so_far, [&](Index row, const auto& sums) {
-          for (int v = 0; v < Tile<S>::vectors; ++v) sums[v].store_aligned(partial + row * width + v * lanes<S>);
-        });
-      else
-        multiply_panel(part, packed, so_far, [&](Index row, const auto& sums) {
-          epilogue.store(first + row, column, sums, valid);
-        });
-    }
+    gemm_job(a, panels, columns, epilogue, plan, {begin, std::min(begin + plan.group, panels.count())}, first, rows);
   });
 }
 
@@ -94,6 +147,22 @@ void gemm_nt(Rows<const S> a, const WeightView& w, const Epilogue& epilogue, E& 
   simd::gemm_panels(a, simd::MatrixPanels<S>{w}, w.rows, epilogue, executor);
 }
 
+template <Real S, class Epilogue, Executor E>
+void gemm_nt(Rows<const S> a, const PackedWeight<S>& w, const Epilogue& epilogue, E& executor) {
+  assert(a.cols == w.cols());
+  simd::gemm_panels(a, w.panels(), w.rows(), epilogue, executor);
+}
+
+/// C = epilogue(A W): the way back through a linear layer, from the gradient of its output to that of its input.
+///
+/// Shapes  a [M, N], w [N, K]; the epilogue holds C [M, K], which must not overlap a
+/// Order   as gemm_nt, in rising n
+template <Real S, class Epilogue, Executor E>
+void gemm_nn(Rows<const S> a, const WeightView& w, const Epilogue& epilogue, E& executor) {
+  assert(a.cols == w.rows);
+  simd::gemm_panels(a, simd::ColumnPanels<S>{w}, w.cols, epilogue, executor);
+}
+
 /// out = act(A Wg^T) .* (A Wu^T): the first two maps of a gated feed-forward in one pass.
 ///
 /// Shapes  a [M, K], gate and up [N, K], out [M, N]
@@ -101,6 +170,11 @@ template <class Activation, Real S, Executor E>
 void gemm_nt_gated(Rows<const S> a, const WeightView& gate, const WeightView& up, Rows<S> out, E& executor) {
   assert(a.cols == gate.cols && a.cols == up.cols && gate.rows == up.rows);
   simd::gemm_panels(a, simd::GatedPanels<S>{gate, up}, gate.rows, StoreGated<Activation, S>{out}, executor);
+}
+template <class Activation, Real S, Executor E>
+void gemm_nt_gated(Rows<const S> a, const PackedGatedWeight<S>& w, Rows<S> out, E& executor) {
+  assert(a.cols == w.cols());
+  simd::gemm_panels(a, w.panels(), w.rows(), StoreGated<Activation, S>{out}, executor);
 }
 
 }  // namespace embedpool

@@ -18,11 +18,11 @@ struct Tile {
 /// sums[r][v] += sum over k of a[r][k] panel[k][v], k rising: one chain of multiply-adds for each element of C, whatever
 /// the number of rows, so that a row's result does not depend on its neighbours.
 ///
-/// Shapes  a R rows of K values, `stride` apart; panel [K, V lanes]
+/// Shapes  a R rows of K values, `stride` apart; panel [K, Tile::width], of which the first V registers are used
 template <int R, int V, Real S>
 [[gnu::always_inline]] inline void multiply_tile(const S* a, Index stride, const S* panel, Index depth,
                                                  Vector<S> (&sums)[R][V]) noexcept {
-  for (Index k = 0; k < depth; ++k, panel += V * lanes<S>) {
+  for (Index k = 0; k < depth; ++k, panel += Tile<S>::width) {
     Vector<S> w[V];
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) w[v] = Vector<S>::load_aligned(panel + v * lanes<S>);
@@ -37,10 +37,9 @@ template <int R, int V, Real S>
 
 /// One tile of C from start to end: adds to `partial` (C so far, rows `width` apart) unless it is null, and hands the
 /// result to `finish(row, sums)`.
-template <int R, Real S, class Finish>
+template <int R, int V, Real S, class Finish>
 void run_tile(const S* a, Index stride, const S* panel, Index depth, const S* partial, Index first_row,
               const Finish& finish) noexcept {
-  constexpr int V = Tile<S>::vectors;
   Vector<S> sums[R][V];
 #pragma GCC unroll 6
   for (int r = 0; r < R; ++r)
@@ -52,29 +51,42 @@ void run_tile(const S* a, Index stride, const S* panel, Index depth, const S* pa
   for (int r = 0; r < R; ++r) finish(first_row + r, sums[r]);
 }
 
-/// All rows of `a` against one panel: tiles of `Tile::rows`, the last rows split so that no tile of one or two rows is
-/// left where it can be helped (7 = 4 + 3, 8 = 4 + 4). The split does not change any result.
+/// All rows of `a` against one panel, in as few tiles as can be and these as even as can be (7 = 4 + 3, 32 = 6 + 6 + 5 + 5
+/// + 5 + 5): a tile of few rows waits for the panel. The split does not change any result.
 ///
-/// Shapes  a [M, depth]; panel [depth, width], 64-byte aligned; partial null or [M, width], aligned
-template <Real S, class Finish>
+/// Shapes  a [M, depth]; panel [depth, width], 64-byte aligned; partial null or [M, width], aligned. Only the first V
+///         registers of the panel's rows are used, and handed to `finish(row, sums)`.
+template <int V, Real S, class Finish>
 void multiply_panel(Rows<const S> a, const S* panel, const S* partial, const Finish& finish) noexcept {
   static_assert(Tile<S>::rows == 6);
   Index i = 0;
   while (i < a.rows) {
-    const Index left = a.rows - i;
-    const Index count = left >= 6 && left != 7 && left != 8 ? 6 : left >= 7 ? 4 : left;
+    const Index left = a.rows - i, tiles = (left + 5) / 6, count = (left + tiles - 1) / tiles;
     const S* part = partial ? partial + i * Tile<S>::width : nullptr;
     const S* rows = a.row_data(i);
     switch (count) {
-      case 6: run_tile<6>(rows, a.stride, panel, a.cols, part, i, finish); break;
-      case 5: run_tile<5>(rows, a.stride, panel, a.cols, part, i, finish); break;
-      case 4: run_tile<4>(rows, a.stride, panel, a.cols, part, i, finish); break;
-      case 3: run_tile<3>(rows, a.stride, panel, a.cols, part, i, finish); break;
-      case 2: run_tile<2>(rows, a.stride, panel, a.cols, part, i, finish); break;
-      default: run_tile<1>(rows, a.stride, panel, a.cols, part, i, finish); break;
+      case 6: run_tile<6, V>(rows, a.stride, panel, a.cols, part, i, finish); break;
+      case 5: run_tile<5, V>(rows, a.stride, panel, a.cols, part, i, finish); break;
+      case 4: run_tile<4, V>(rows, a.stride, panel, a.cols, part, i, finish); break;
+      case 3: run_tile<3, V>(rows, a.stride, panel, a.cols, part, i, finish); break;
+      case 2: run_tile<2, V>(rows, a.stride, panel, a.cols, part, i, finish); break;
+      default: run_tile<1, V>(rows, a.stride, panel, a.cols, part, i, finish); break;
     }
     i += count;
   }
+}
+template <Real S, class Finish>
+void multiply_panel(Rows<const S> a, const S* panel, const S* partial, const Finish& finish) noexcept {
+  multiply_panel<Tile<S>::vectors>(a, panel, partial, finish);
+}
+
+/// As multiply_panel without `partial`, for a panel of which only the first `columns` matter: with as few registers as
+/// hold them.
+template <int V, Real S, class Finish>
+void multiply_narrow_panel(Rows<const S> a, const S* panel, Index columns, const Finish& finish) noexcept {
+  if constexpr (V > 1)
+    if (columns <= (V - 1) * lanes<S>) return multiply_narrow_panel<V - 1>(a, panel, columns, finish);
+  multiply_panel<V>(a, panel, static_cast<const S*>(nullptr), finish);
 }
 
 }  // namespace embedpool::simd

@@ -4,9 +4,32 @@
 
 #include "embedpool/kernels/dequantize.hpp"
 #include "embedpool/kernels/gemm_tile.hpp"
+#include "embedpool/kernels/pack_blocks.hpp"
 #include "embedpool/kernels/transpose.hpp"
 
 namespace embedpool::simd {
+
+/// Panels ready to be multiplied: the first at `data`, each next one `pitch` values on, each [depth, Tile::width].
+template <Real S>
+struct PanelView {
+  const S* data;
+  Index pitch;
+};
+
+/// Where the panels of a product come from: C = A P, P cut into panels of Tile::width columns. A source has
+///
+///   count()                            the number of panels
+///   group()                            how many of them are made at once
+///   depth()                            length of the sums: rows of P
+///   fetch(panel, k, depth, buffer)     rows [k, k + depth) of panels [panel, panel + group()), written to `buffer`
+///                                      (group() * depth * Tile::width values) or found elsewhere; a PanelView of them
+///
+/// The loops around the register tile are the same whether panels are decoded from a storage format or kept packed.
+
+/// Whether W holds plain floats where a float may lie.
+inline bool is_aligned_f32(const WeightView& w) noexcept {
+  return w.format == Format::F32 && reinterpret_cast<std::uintptr_t>(w.data) % alignof(float) == 0;
+}
 
 /// Decodes columns [k, k + depth) of rows [first, first + count) of W and writes them k-major, rows beyond the last as
 /// zeros: out[j * stride + i] = W[first + i][k + j].
@@ -16,11 +39,23 @@ template <Real S>
 void pack_rows(const WeightView& w, Index first, Index count, Index k, Index depth, S* out, Index stride) noexcept {
   const FormatInfo layout = info(w.format);
   const Index valid = std::clamp<Index>(w.rows - first, 0, count);
-  if constexpr (std::same_as<S, float>)
-    if (w.format == Format::F32 && valid == count && reinterpret_cast<std::uintptr_t>(w.data) % alignof(float) == 0) {
+  const Index place = k / layout.block_values * layout.block_bytes;
+  if constexpr (std::same_as<S, float>) {
+    if (is_aligned_f32(w) && valid == count) {
       const auto* source = reinterpret_cast<const float*>(w.row(first)) + k;  // as it is: nothing to decode
       return transpose(Rows<const float>(source, count, depth, w.cols), out, stride);
     }
+#ifdef __AVX2__
+    if (formats::has_unpack(w.format)) {
+      for (Index strip = 0; strip < count; strip += strip_rows) {
+        const std::byte* rows[strip_rows];
+        for (Index i = 0; i < strip_rows; ++i) rows[i] = strip + i < valid ? w.row(first + strip + i) + place : nullptr;
+        pack_blocks(w.format, rows, depth, out + strip, stride, std::min(strip_rows, count - strip));
+      }
+      return;
+    }
+#endif
+  }
   constexpr Index longest_block = 256;
   const Index chunk = std::max<Index>(64, layout.block_values);  // rows of it stay in the first cache
   alignas(64) S decoded[static_cast<std::size_t>(Tile<S>::width * longest_block)];
@@ -29,7 +64,7 @@ void pack_rows(const WeightView& w, Index first, Index count, Index k, Index dep
     for (Index i = 0; i < count; ++i) {
       S* row = decoded + i * chunk;
       if (i < valid)
-        decode_values(w.format, w.row(first + i) + (k + begin) / layout.block_values * layout.block_bytes, now, row);
+        decode_values(w.format, w.row(first + i) + place + begin / layout.block_values * layout.block_bytes, now, row);
       else
         std::fill(row, row + now, S(0));
     }
@@ -37,30 +72,62 @@ void pack_rows(const WeightView& w, Index first, Index count, Index k, Index dep
   }
 }
 
-/// Panels of one matrix: panel p holds rows [p * width, (p + 1) * width) of W, which are columns of C.
+/// The panels of P = W^T: panel p holds rows [p * width, (p + 1) * width) of W, which are columns of C.
 template <Real S>
 struct MatrixPanels {
   WeightView w;
 
   Index count() const noexcept { return (w.rows + Tile<S>::width - 1) / Tile<S>::width; }
+  static constexpr Index group() noexcept { return 1; }
   Index depth() const noexcept { return w.cols; }
-  void pack(Index panel, Index k, Index depth, S* out) const noexcept {
-    pack_rows(w, panel * Tile<S>::width, Tile<S>::width, k, depth, out, Tile<S>::width);
+  PanelView<S> fetch(Index panel, Index k, Index depth, S* buffer) const noexcept {
+    pack_rows(w, panel * Tile<S>::width, Tile<S>::width, k, depth, buffer, Tile<S>::width);
+    return {buffer, 0};
   }
 };
 
-/// Panels of two matrices side by side: the first half of a panel's columns are rows of `gate`, the second half the same
-/// rows of `up`, so that both products of a gated feed-forward meet in one register tile.
+/// The panels of two matrices side by side: the first half of a panel's columns are rows of `gate`, the second half the
+/// same rows of `up`, so that both products of a gated feed-forward meet in one register tile.
 template <Real S>
 struct GatedPanels {
   WeightView gate, up;
   static constexpr Index half = Tile<S>::width / 2;
 
   Index count() const noexcept { return (gate.rows + half - 1) / half; }
+  static constexpr Index group() noexcept { return 1; }
   Index depth() const noexcept { return gate.cols; }
-  void pack(Index panel, Index k, Index depth, S* out) const noexcept {
-    pack_rows(gate, panel * half, half, k, depth, out, Tile<S>::width);
-    pack_rows(up, panel * half, half, k, depth, out + half, Tile<S>::width);
+  PanelView<S> fetch(Index panel, Index k, Index depth, S* buffer) const noexcept {
+    pack_rows(gate, panel * half, half, k, depth, buffer, Tile<S>::width);
+    pack_rows(up, panel * half, half, k, depth, buffer + half, Tile<S>::width);
+    return {buffer, 0};
+  }
+};
+
+/// The panels of P = W, for C = A W: panel p holds columns [p * width, (p + 1) * width) of W. Storage blocks lie along the
+/// columns, so panels are made in groups that a block fits into, or that make good use of a cache line.
+template <Real S>
+struct ColumnPanels {
+  WeightView w;
+  static constexpr Index width = Tile<S>::width;
+
+  Index count() const noexcept { return (w.cols + width - 1) / width; }
+  Index group() const noexcept {
+    const Index columns = std::max<Index>(64, info(w.format).block_values);
+    return std::max<Index>(1, std::min(columns / width, count()));
+  }
+  Index depth() const noexcept { return w.rows; }
+  PanelView<S> fetch(Index panel, Index k, Index depth, S* buffer) const noexcept {
+    const FormatInfo layout = info(w.format);
+    const Index columns = std::max<Index>(64, layout.block_values), first = panel * width;
+    const Index valid = std::min(columns, w.cols - first);
+    alignas(64) S values[256];
+    for (Index n = 0; n < depth; ++n) {
+      decode_values(w.format, w.row(k + n) + first / layout.block_values * layout.block_bytes, valid, values);
+      std::fill(values + valid, values + columns, S(0));
+      for (Index p = 0; p < group(); ++p)
+        std::copy_n(values + p * width, width, buffer + (p * depth + n) * width);
+    }
+    return {buffer, depth * width};
   }
 };
 

@@ -1,4 +1,6 @@
 #pragma once
+#include <algorithm>
+
 #include "embedpool/core/rows.hpp"
 #include "embedpool/kernels/simd.hpp"
 
@@ -68,17 +70,65 @@ template <Real S>
   }
 }
 
-/// out[j * stride + i] = in[i][j] for all rows of `in`, a multiple of `lanes`, and any number of columns. Columns are the outer loop, so that whole lines of `out` are written at once.
+#ifdef __AVX512F__
+/// out[j * stride + i] = in[i][j] for sixteen rows and columns, each row loaded once.
+inline void transpose_16_by_16(const float* in, Index in_stride, float* out, Index stride) noexcept {
+  __m512 quarter[16];  // [4 g + c]: quarter l holds column 4 l + c of rows 4 g .. 4 g + 3
+#pragma GCC unroll 4
+  for (int g = 0; g < 4; ++g) {
+    const float* rows = in + 4 * g * in_stride;
+    const __m512 a = _mm512_loadu_ps(rows), b = _mm512_loadu_ps(rows + in_stride);
+    const __m512 c = _mm512_loadu_ps(rows + 2 * in_stride), d = _mm512_loadu_ps(rows + 3 * in_stride);
+    const __m512d ab = _mm512_castps_pd(_mm512_unpacklo_ps(a, b)), ab_high = _mm512_castps_pd(_mm512_unpackhi_ps(a, b));
+    const __m512d cd = _mm512_castps_pd(_mm512_unpacklo_ps(c, d)), cd_high = _mm512_castps_pd(_mm512_unpackhi_ps(c, d));
+    quarter[4 * g] = _mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd));
+    quarter[4 * g + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd));
+    quarter[4 * g + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(ab_high, cd_high));
+    quarter[4 * g + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(ab_high, cd_high));
+  }
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; ++c) {  // exchanges quarters between the four groups of rows
+    const __m512 low = _mm512_shuffle_f32x4(quarter[c], quarter[4 + c], 0x44);
+    const __m512 high = _mm512_shuffle_f32x4(quarter[c], quarter[4 + c], 0xee);
+    const __m512 low_next = _mm512_shuffle_f32x4(quarter[8 + c], quarter[12 + c], 0x44);
+    const __m512 high_next = _mm512_shuffle_f32x4(quarter[8 + c], quarter[12 + c], 0xee);
+    _mm512_storeu_ps(out + c * stride, _mm512_shuffle_f32x4(low, low_next, 0x88));
+    _mm512_storeu_ps(out + (4 + c) * stride, _mm512_shuffle_f32x4(low, low_next, 0xdd));
+    _mm512_storeu_ps(out + (8 + c) * stride, _mm512_shuffle_f32x4(high, high_next, 0x88));
+    _mm512_storeu_ps(out + (12 + c) * stride, _mm512_shuffle_f32x4(high, high_next, 0xdd));
+  }
+}
+#endif
+
+/// out[j * stride + i] = in[i][j] for all rows of `in`, a multiple of `lanes`, and any number of columns.
+///
+/// Goes through `lanes` rows at a time, a cache line's width in each step: rows a power of two apart would evict each other
+/// if more were open. Where a register fills a line of `out`, for a long run of columns, else until the line is full.
 ///
 /// Shapes  in [m, n]; out n groups of m values, `stride` apart
 template <Real S>
 void transpose(Rows<const S> in, S* out, Index stride) noexcept {
-  constexpr Index n = 16 / sizeof(S);
-  Index j = 0;
-  for (; j + n <= in.cols; j += n)
-    for (Index first = 0; first < in.rows; first += lanes<S>)
-      transpose_block(in.row_data(first) + j, in.stride, out + j * stride + first, stride);
-  for (; j < in.cols; ++j)
+  constexpr Index n = 16 / sizeof(S), line = 64 / sizeof(S), run = lanes<S> == line ? 256 : line;
+  const Index whole = in.cols / n * n;
+  for (Index begin = 0; begin < whole; begin += run)
+    for (Index first = 0; first < in.rows; first += lanes<S>) {
+      const S* rows = in.row_data(first);
+      const Index end = std::min(begin + run, whole);
+      for (Index j = begin; j < end; j += line) {
+        if constexpr (lanes<S> == line)  // more rows than the machine follows by itself
+          for (Index i = 0; i < lanes<S>; ++i) __builtin_prefetch(rows + i * in.stride + j + 8 * line);
+#ifdef __AVX512F__
+        if constexpr (std::is_same_v<S, float> && lanes<S> == 16)
+          if (j + line <= end) {
+            transpose_16_by_16(rows + j, in.stride, out + j * stride + first, stride);
+            continue;
+          }
+#endif
+        for (Index c = j; c < std::min(j + line, end); c += n)
+          transpose_block(rows + c, in.stride, out + c * stride + first, stride);
+      }
+    }
+  for (Index j = whole; j < in.cols; ++j)
     for (Index i = 0; i < in.rows; ++i) out[j * stride + i] = in(i, j);
 }
 

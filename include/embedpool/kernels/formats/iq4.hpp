@@ -17,12 +17,16 @@ inline void decode_iq4_nl(const std::byte* block, float* out) noexcept {
     out[j + 16] = d * iq4_values[q >> 4];
   }
 }
+/// The 6-bit scale of sub-block `sub` of IQ4_XS: four bits in a nibble, two in a 16-bit word.
+inline int iq4_xs_scale(int sub, const std::byte* block) noexcept {
+  const int low = (load_byte(block + 4 + sub / 2) >> (4 * (sub % 2))) & 15;
+  const int high = (load<std::uint16_t>(block + 2) >> (2 * sub)) & 3;
+  return (low | high << 4) - 32;
+}
 inline void decode_iq4_xs(const std::byte* block, float* out) noexcept {
   const float d = load_half(block);
-  const int scales_high = load<std::uint16_t>(block + 2);
   for (int sub = 0; sub < 8; ++sub, out += 32) {
-    const int low = (load_byte(block + 4 + sub / 2) >> (4 * (sub % 2))) & 15;
-    const float scale = d * static_cast<float>((low | ((scales_high >> (2 * sub)) & 3) << 4) - 32);
+    const float scale = d * static_cast<float>(iq4_xs_scale(sub, block));
     for (int j = 0; j < 16; ++j) {
       const int q = load_byte(block + 8 + 16 * sub + j);
       out[j] = scale * iq4_values[q & 15];

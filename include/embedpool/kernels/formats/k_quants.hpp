@@ -1,6 +1,4 @@
 #pragma once
-#include <array>
-
 #include "embedpool/kernels/formats/simple_blocks.hpp"
 
 namespace embedpool::formats {
@@ -24,26 +22,21 @@ inline void decode_q2_k(const std::byte* block, float* out) noexcept {
       }
 }
 
-/// The sixteen 6-bit scales of Q3_K: low nibbles in bytes 0..7, the upper two bits in bytes 8..11.
-inline std::array<int, 16> q3_k_scales(const std::byte* packed) noexcept {
-  std::array<int, 16> scales{};
-  for (int j = 0; j < 16; ++j) {
-    const int low = j < 8 ? load_byte(packed + j) & 15 : load_byte(packed + j - 8) >> 4;
-    const int high = (load_byte(packed + 8 + j % 4) >> (2 * (j / 4))) & 3;
-    scales[static_cast<std::size_t>(j)] = (low | high << 4) - 32;
-  }
-  return scales;
+/// Scale j of the sixteen 6-bit scales of Q3_K: low nibbles in bytes 0..7, the upper two bits in bytes 8..11.
+inline int q3_k_scale(int j, const std::byte* packed) noexcept {
+  const int low = j < 8 ? load_byte(packed + j) & 15 : load_byte(packed + j - 8) >> 4;
+  const int high = (load_byte(packed + 8 + j % 4) >> (2 * (j / 4))) & 3;
+  return (low | high << 4) - 32;
 }
 inline void decode_q3_k(const std::byte* block, float* out) noexcept {
   const std::byte *high = block, *q = block + 32;
-  const auto scales = q3_k_scales(block + 96);
   const float d = load_half(block + 108);
   int bit = 0;
-  std::size_t sub = 0;
+  int sub = 0;
   for (int half = 0; half < 2; ++half, q += 32)
     for (int shift = 0; shift < 8; shift += 2, ++bit)
       for (int part = 0; part < 2; ++part, ++sub) {
-        const float scale = d * static_cast<float>(scales[sub]);
+        const float scale = d * static_cast<float>(q3_k_scale(sub, block + 96));
         for (int l = 16 * part; l < 16 * part + 16; ++l)
           *out++ = scale * static_cast<float>(((load_byte(q + l) >> shift) & 3) -
                                               ((load_byte(high + l) >> bit) & 1 ? 0 : 4));
