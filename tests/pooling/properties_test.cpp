@@ -2,6 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "embedpool/pooling/any_layers.hpp"
 #include "embedpool/pooling/any_tokens.hpp"
 #include "embedpool/pooling/heads/identity.hpp"
@@ -52,76 +56,76 @@ struct KindWeights {
 };
 static_assert(HeadPolicy<KindWeights, float>);
 
-/// Policies with arguments as types of their own, so that a template test can list them.
-struct SkipThree : SkipFirst<TokenMean> {
-  constexpr SkipThree() : SkipFirst<TokenMean>(3) {}
-};
-struct MiddleLayer : OneLayer {
-  constexpr MiddleLayer() : OneLayer{2} {}
-};
-struct EmbeddingOutput : OneLayer {};
-struct LowerLayers : LayerRange {
-  constexpr LowerLayers() : LayerRange{0, 2} {}
-};
-struct SomeLayers : LayerList {
-  SomeLayers() : LayerList{{3, 0, 1}} {}
-};
-struct LayersByName : AnyLayers {
-  LayersByName() : AnyLayers(AnyLayers::parse("0-1,3")) {}
-};
-struct TokensByName : AnyTokens {
-  TokensByName() : AnyTokens(AnyTokens::parse("last,mean@text,max@second-copy@skip:4,all@skip:2,unit-mean")) {}
-};
+using Any = Pooling<AnyLayers, AnyTokens, KindWeights>;
 
-template <class Tokens>
-using Read = Pooling<EveryLayer, Tokens, KindWeights>;
-template <class Layers>
-using From = Pooling<Layers, Both<LastToken, TokenMean>, KindWeights>;
+/// Every reader, modifier and choice of layers by name: one type to compile. any_tokens_test.cpp shows that the fixed
+/// readers are the named ones, to the bit.
+std::vector<Any> every_pooling() {
+  std::vector<Any> poolings;
+  for (const std::string_view tokens :
+       {"last", "first", "mean", "weighted-mean", "max", "mean-sqrt", "unit-mean", "all", "mean@text",
+        "weighted-mean@text", "all@text", "mean@skip:3", "max@text@skip:1", "mean@second-copy", "last,mean@text",
+        "all@skip:2,last@text,unit-mean@second-copy@skip:4"})
+    poolings.push_back({AnyLayers::parse("all"), AnyTokens::parse(tokens), {}});
+  for (const std::string_view layers : {"last", "0", "2", "0-2", "0,3,1"})
+    for (const std::string_view tokens : {"last,mean", "all@text"})  // all of one layer: heads run during the push
+      poolings.push_back({AnyLayers::parse(layers), AnyTokens::parse(tokens), {}});
+  return poolings;
+}
+std::string name(const Any& pooling) {
+  return pooling.tokens.to_string() + " of " + std::to_string(pooling.layers.count(3)) + " layers";
+}
 
-#define EVERY_READER                                                                                                   \
-  Read<LastToken>, Read<FirstToken>, Read<TokenMean>, Read<PositionWeightedMean>, Read<TokenMax>,                      \
-      Read<TokenMeanSqrt>, Read<UnitTokenMean>, Read<AllTokens>, Read<PromptExcluded<TokenMean>>,                      \
-      Read<PromptExcluded<PositionWeightedMean>>, Read<PromptExcluded<LastToken>>, Read<PromptExcluded<AllTokens>>,    \
-      Read<SkipThree>, Read<SkipFirst<PromptExcluded<TokenMax>>>, Read<PromptExcluded<SkipFirst<FirstToken>>>,         \
-      Read<SecondCopy<TokenMean>>, Read<SecondCopy<UnitTokenMean>>, Read<Both<LastToken, PromptExcluded<TokenMean>>>,  \
-      Read<PromptExcluded<Both<AllTokens, SkipFirst<TokenMeanSqrt>>>>, Read<TokensByName>
-#define EVERY_LAYERS                                                                                                   \
-  From<LastLayer>, From<EveryLayer>, From<MiddleLayer>, From<EmbeddingOutput>, From<LowerLayers>, From<SomeLayers>,    \
-      From<LayersByName>
-// One layer of rows unchanged: the head runs while the layer is pushed.
-#define IMMEDIATE Pooling<LastLayer, AllTokens, KindWeights>, Pooling<MiddleLayer, PromptExcluded<AllTokens>, KindWeights>
-#define PLAIN Pooling<LastLayer, LastToken, Identity>, Pooling<LastLayer, TokenMean, Identity>
-#define EVERY_POOLING EVERY_READER, EVERY_LAYERS, IMMEDIATE, PLAIN
-// What does not depend on the reader is tested on few, to save compiling: readers_test.cpp has every reader in every type.
-#define SOME_POOLINGS From<EveryLayer>, Read<TokensByName>, IMMEDIATE
+// Fixed policies: a head that takes rows during the push, nested modifiers, and the plain poolings.
+#define FIXED_POOLINGS                                                                          \
+  Pooling<LastLayer, AllTokens, KindWeights>,                                                   \
+      Pooling<EveryLayer, PromptExcluded<Both<AllTokens, SkipFirst<TokenMax>>>, KindWeights>,   \
+      Pooling<LastLayer, SecondCopy<TokenMean>, Identity>
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("a text has the same embedding in every batch, to the bit", P, EVERY_POOLING) {
+TEST_CASE("a text has the same embedding in every batch, to the bit") {
+  for (const Any& pooling : every_pooling()) {
+    CAPTURE(name(pooling));
+    CHECK(testing::batch_does_not_matter<float>(pooling) == "");
+  }
+}
+
+TEST_CASE("pooling never reads padding, in any element type") {
+  for (const Any& pooling : every_pooling()) {
+    CAPTURE(name(pooling));
+    CHECK(testing::padding_is_never_read<float>(pooling) == "");
+    CHECK(testing::padding_is_never_read<float, double>(pooling) == "");
+    CHECK(testing::padding_is_never_read<float, bf16>(pooling) == "");
+    CHECK(testing::padding_is_never_read<float, f16>(pooling) == "");
+  }
+}
+
+TEST_CASE("streaming layers equals reading stored ones") {
+  for (const Any& pooling : every_pooling()) {
+    CAPTURE(name(pooling));
+    CHECK(testing::streaming_equals_storing<float>(pooling) == "");
+  }
+}
+
+TEST_CASE("who computes a text changes no bit of embeddings and gradients") {
+  for (const Any& pooling : every_pooling()) {
+    CAPTURE(name(pooling));
+    CHECK(testing::workers_do_not_matter<float>(pooling) == "");
+  }
+}
+
+TEST_CASE("pooling backward agrees with central differences") {
+  // Linear in states and parameters but for maxima and unit vectors: the quotient is wrong by 1e-10 or so.
+  for (const Any& pooling : every_pooling()) {
+    CAPTURE(name(pooling));
+    CHECK(testing::backward_agrees_with_differences(pooling, {}, 1e-8) == "");
+  }
+}
+
+TEST_CASE_TEMPLATE("poolings of fixed policies keep every promise", P, FIXED_POOLINGS) {
   CHECK(testing::batch_does_not_matter<float>(P{}) == "");
-}
-
-TEST_CASE_TEMPLATE("pooling never reads padding", P, EVERY_POOLING) {
   CHECK(testing::padding_is_never_read<float>(P{}) == "");
-}
-
-TEST_CASE_TEMPLATE("streaming layers equals reading stored ones", P, EVERY_POOLING) {
   CHECK(testing::streaming_equals_storing<float>(P{}) == "");
-}
-
-TEST_CASE_TEMPLATE("pooling backward agrees with central differences", P, EVERY_POOLING) {
-  // Linear in states and parameters but for TokenMax and UnitTokenMean: the quotient is wrong by 1e-10 or so.
   CHECK(testing::backward_agrees_with_differences(P{}, {}, 1e-8) == "");
-}
-
-TEST_CASE_TEMPLATE("padding and batch change no bit of states in any type", P, SOME_POOLINGS) {
-  CHECK(testing::batch_does_not_matter<float, bf16>(P{}) == "");
-  CHECK(testing::padding_is_never_read<double>(P{}) == "");
-  CHECK(testing::padding_is_never_read<float, bf16>(P{}) == "");
-  CHECK(testing::padding_is_never_read<float, f16>(P{}) == "");
-  CHECK(testing::streaming_equals_storing<double>(P{}) == "");
-}
-
-TEST_CASE_TEMPLATE("who computes a text changes no bit of embeddings and gradients", P, SOME_POOLINGS) {
-  CHECK(testing::workers_do_not_matter<float>(P{}) == "");
 }
