@@ -12,11 +12,13 @@ namespace {
 
 using RunTimePooling = Pooling<AnyLayers, AnyTokens, AnyHead>;
 
-DefaultExecutor executor_with([[maybe_unused]] Index threads) {
-  if constexpr (std::constructible_from<DefaultExecutor, Index>)
-    return DefaultExecutor(threads);
+/// Without OpenMP the default executor is serial, and takes no number of threads.
+template <class E = DefaultExecutor>
+E executor_with([[maybe_unused]] Index threads) {
+  if constexpr (std::constructible_from<E, Index>)
+    return E(threads);
   else
-    return DefaultExecutor();
+    return E();
 }
 
 AnyMask as_trained(const AnyMask& mask, Index window) {
