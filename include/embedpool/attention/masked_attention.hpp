@@ -57,7 +57,8 @@ namespace simd {
 inline constexpr Index query_tile = 48;
 
 /// Keys and values of every (text, key/value head), packed as panels that the GEMM tile multiplies with: keys
-/// transposed, [d, Tile::width] a panel of keys; values [tokens, Tile::width] a panel of columns, both zero-padded.
+/// transposed, [d, Tile::width] a panel of keys; values [tokens, Tile::width] a panel of columns. Registers that are partly
+/// filled are filled up with zeros, those of a panel that would be empty are never read.
 template <Real S>
 class PackedKeysValues {
  public:
@@ -90,20 +91,20 @@ class PackedKeysValues {
   }
   /// Panel p of the values: [tokens, width].
   const S* values(Index b, Index g, Index tokens, Index p) const noexcept {
-    return buffer_.data() + place(b, g, tokens) + key_size(tokens) + p * padded(tokens) * width;
+    return buffer_.data() + place(b, g, tokens) + key_size(tokens) + p * tokens * width;
   }
 
  private:
   static Index padded(Index tokens) noexcept { return panels_of(tokens) * width; }
   Index key_size(Index tokens) const noexcept { return padded(tokens) * shape_.head_dim; }
-  Index value_size(Index tokens) const noexcept { return padded(tokens) * panels_of(shape_.head_dim) * width; }
+  Index value_size(Index tokens) const noexcept { return tokens * panels_of(shape_.head_dim) * width; }
   Index place(Index b, Index g, Index tokens) const noexcept {
     return first_[static_cast<std::size_t>(b)] + g * (key_size(tokens) + value_size(tokens));
   }
 
   static void pack_keys(Rows<const S> k, S* out) noexcept {
     constexpr Index n = lanes<S>;
-    for (Index first = 0; first < panels_of(k.rows) * width; first += n) {
+    for (Index first = 0; first < k.rows; first += n) {
       S* strip = out + first / width * k.cols * width + first % width;
       if (first + n <= k.rows) {
         transpose(k.middle_rows(first, n), strip, width);
@@ -113,14 +114,11 @@ class PackedKeysValues {
         for (Index i = 0; i < n; ++i) strip[c * width + i] = first + i < k.rows ? k(first + i, c) : S(0);
     }
   }
-  /// Rows up to the padded count are zeros: a weight of 0 there adds nothing.
   static void pack_values(Rows<const S> v, S* out) noexcept {
-    const Index rows = padded(v.rows);
-    for (Index p = 0; p < panels_of(v.cols); ++p)
-      for (Index t = 0; t < rows; ++t, out += width) {
-        const Index count = t < v.rows ? std::min(width, v.cols - p * width) : 0;
-        std::copy_n(count > 0 ? v.row_data(t) + p * width : nullptr, count, out);
-        std::fill(out + count, out + width, S(0));
+    for (Index first = 0; first < v.cols; first += width)
+      for (Index t = 0; t < v.rows; ++t, out += width) {
+        const S* row = v.row_data(t) + first;
+        std::fill(std::copy_n(row, std::min(width, v.cols - first), out), out + width, S(0));
       }
   }
 
@@ -129,40 +127,79 @@ class PackedKeysValues {
   AttentionShape shape_{};
 };
 
+/// Stores scaled scores: panel after panel of one tile.
+template <Real S>
+struct StoreScores {
+  Rows<S> scores;
+  Index column;
+  Vector<S> scale;
+  template <std::size_t V>
+  void operator()(Index row, const Vector<S> (&sums)[V]) const noexcept {
+    S* to = scores.row_data(row) + column;
+    for (std::size_t v = 0; v < V; ++v) (sums[v] * scale).store_aligned(to + static_cast<Index>(v) * lanes<S>);
+  }
+};
+
+/// Stores a panel's columns of the mixed values.
+template <Real S>
+struct StoreMixed {
+  StoreTo<S> out;
+  Index column, valid;
+  template <std::size_t V>
+  void operator()(Index row, const Vector<S> (&sums)[V]) const noexcept {
+    out.store(row, column, sums, valid);
+  }
+};
+
+/// Which part of a text's packed keys and values a tile reads.
+struct TileKeys {
+  Index text, kv_head, tokens;
+  Interval keys;  ///< begins at a panel
+};
+
+/// scores = scale q k^T over the keys of a tile, as many registers of each panel as hold keys.
+template <Real S>
+void score_tile(Rows<const S> q, const PackedKeysValues<S>& packed, const TileKeys& tile, S scale, Rows<S> scores) noexcept {
+  constexpr Index width = Tile<S>::width;
+  for (Index first = tile.keys.begin; first < tile.keys.end; first += width)
+    multiply_narrow_panel<Tile<S>::vectors>(q, packed.keys(tile.text, tile.kv_head, tile.tokens, first / width),
+                                            tile.keys.end - first,
+                                            StoreScores<S>{scores, first - tile.keys.begin, Vector<S>(scale)});
+}
+
+/// out = weights v over the keys of a tile.
+template <Real S>
+void mix_tile(Rows<const S> weights, const PackedKeysValues<S>& packed, const TileKeys& tile, Rows<S> out) noexcept {
+  constexpr Index width = Tile<S>::width;
+  for (Index column = 0; column < out.cols; column += width) {
+    const Index valid = std::min(width, out.cols - column);
+    const S* panel = packed.values(tile.text, tile.kv_head, tile.tokens, column / width) + tile.keys.begin * width;
+    multiply_narrow_panel<Tile<S>::vectors>(weights, panel, valid, StoreMixed<S>{{out}, column, valid});
+  }
+}
+
 /// One tile of queries of one head: scores against the packed keys, softmax over each query's own interval (weights
 /// outside become exactly 0), and the weighted sum of the packed values.
 ///
-/// Order   sums run over rising keys from the start of a panel; zeros before and after a query's interval do not change
-///         them, so a row's result depends on its text alone, not on the tile it is in
+/// Order   sums run over rising keys; zeros before and after a query's interval do not change them, so a row's result
+///         depends on its text alone, not on the tile it is in
 template <Real S, MaskPolicy M>
 void attend_tile(Rows<const S> q, Interval tile, const TextShape& text, const PackedKeysValues<S>& packed, Index b,
                  Index g, const AttentionShape& shape, const M& mask, AlignedBuffer<S>& scratch, Rows<S> out) {
-  constexpr Index width = PackedKeysValues<S>::width;
-  const Index begin = mask.keys(tile.begin, text).begin / width;  // panels of keys that any query of the tile sees
-  const Index end = PackedKeysValues<S>::panels_of(mask.keys(tile.end - 1, text).end);
-  const Index columns = (end - begin) * width;
-  const Rows<S> scores = scratch.rows(q.rows, columns);
-  const Vector<S> scale(static_cast<S>(shape.scale));
-  for (Index p = begin; p < end; ++p)
-    multiply_panel(q, packed.keys(b, g, text.tokens, p), static_cast<const S*>(nullptr), [&](Index row, const auto& sums) {
-      S* to = scores.row_data(row) + (p - begin) * width;
-      for (int v = 0; v < Tile<S>::vectors; ++v) (sums[v] * scale).store_aligned(to + v * lanes<S>);
-    });
+  constexpr Index width = Tile<S>::width;
+  const Index begin = mask.keys(tile.begin, text).begin / width * width;  // what any query of the tile sees
+  const Index end = mask.keys(tile.end - 1, text).end, columns = (end - begin + width - 1) / width * width;
+  const TileKeys keys{b, g, text.tokens, {begin, end}};
+  const Rows<S> scores(scratch.reserve(q.rows * columns), q.rows, end - begin, columns);
+  score_tile(q, packed, keys, static_cast<S>(shape.scale), scores);
   for (Index i = 0; i < q.rows; ++i) {
-    const Interval keys = mask.keys(tile.begin + i, text);
-    S* row = scores.row_data(i);
-    S *first = row + keys.begin - begin * width, *last = first + keys.size();
+    const Interval seen = mask.keys(tile.begin + i, text);
+    S *row = scores.row_data(i), *first = row + (seen.begin - begin), *last = first + seen.size();
     softmax(std::span<S>(first, last));
     std::fill(row, first, S(0));
-    std::fill(last, row + columns, S(0));
+    std::fill(last, row + scores.cols, S(0));
   }
-  for (Index p = 0; p < PackedKeysValues<S>::panels_of(shape.head_dim); ++p) {
-    const Index valid = std::min(width, shape.head_dim - p * width);
-    const StoreTo<S> store{out};
-    multiply_panel(Rows<const S>(scores), packed.values(b, g, text.tokens, p) + begin * width * width,
-                   static_cast<const S*>(nullptr),
-                   [&](Index row, const auto& sums) { store.store(row, p * width, sums, valid); });
-  }
+  mix_tile(Rows<const S>(scores), packed, keys, out);
 }
 
 }  // namespace simd
