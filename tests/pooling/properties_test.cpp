@@ -18,7 +18,8 @@ using namespace embedpool;
 
 namespace {
 
-/// A head that looks at every key, its kind and its parameters, so that no key can be lost or swapped unnoticed.
+/// A head that looks at every key, its kind and its parameters, and remembers the keys for backward, so that nothing of
+/// them can be lost or swapped unnoticed.
 ///   e = sum_k table[kind_k] .* key_k
 struct KindWeights {
   template <Real S>
@@ -26,7 +27,9 @@ struct KindWeights {
     Matrix<S> table;  // [slots, D]
   };
   template <Real S>
-  struct Cache {};
+  struct Cache {
+    Matrix<S> keys;
+  };
   template <class P, class F>
   static void for_each(P& params, F&& f) {
     f("table", params.table);
@@ -38,18 +41,19 @@ struct KindWeights {
   Index output_width(Index width) const noexcept { return width; }
 
   template <Real S>
-  RowVector<S> forward(const Params<S>& w, const Keys<S>& keys, Cache<S>&) const {
+  RowVector<S> forward(const Params<S>& w, const Keys<S>& keys, Cache<S>& cache) const {
+    cache.keys = as_eigen(keys.rows);
     RowVector<S> e = RowVector<S>::Zero(keys.rows.cols);
     for (Index k = 0; k < keys.rows.rows; ++k)
       for (Index j = 0; j < keys.rows.cols; ++j) e[j] += w.table(keys.slot[std::size_t(k)], j) * keys.rows(k, j);
     return e;
   }
   template <Real S>
-  void backward(const Params<S>& w, const Keys<S>& keys, const Cache<S>&, const RowVector<S>& de, Params<S>& dw,
+  void backward(const Params<S>& w, const Keys<S>& keys, const Cache<S>& cache, const RowVector<S>& de, Params<S>& dw,
                 Rows<S> dkeys) const {
     for (Index k = 0; k < keys.rows.rows; ++k)
       for (Index j = 0; j < keys.rows.cols; ++j) {
-        dw.table(keys.slot[std::size_t(k)], j) += keys.rows(k, j) * de[j];
+        dw.table(keys.slot[std::size_t(k)], j) += cache.keys(k, j) * de[j];
         dkeys(k, j) += w.table(keys.slot[std::size_t(k)], j) * de[j];
       }
   }
