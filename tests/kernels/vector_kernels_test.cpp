@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "embedpool/kernels/activation.hpp"
+#include "embedpool/kernels/axpy.hpp"
 #include "embedpool/kernels/norm.hpp"
 #include "embedpool/kernels/rotary.hpp"
 #include "embedpool/kernels/softmax.hpp"
@@ -21,6 +22,20 @@ TEST_CASE_TEMPLATE("dot agrees with its definition at every remainder", S, float
     const auto a = test::random_values<S>(n, 1), b = test::random_values<S>(n, 2);
     CHECK(std::abs(static_cast<double>(simd::dot<S>(a, b) - scalar::dot<S>(a, b))) <=
           4.0 * static_cast<double>(n + 1) * epsilon<S>);  // another order of n terms of size 1
+  }
+}
+
+TEST_CASE_TEMPLATE("a multiple of a row is added at every remainder, to the elements of the row alone", S, float, double) {
+  for (Index n = 0; n <= 3 * simd::lanes<S> + 1; ++n) {
+    const auto x = test::random_values<S>(n, 10);
+    auto y = test::random_values<S>(n + 1, 11);
+    const auto before = y;
+    auto expected = y;
+    scalar::axpy<S>(S(1.7), x, expected.data());
+    simd::axpy<S>(S(1.7), x, y.data());
+    for (std::size_t i = 0; i < x.size(); ++i)  // rounded once or twice
+      CHECK(std::abs(static_cast<double>(y[i] - expected[i])) <= 4.0 * epsilon<S> * (std::abs(static_cast<double>(x[i])) + 1.0));
+    CHECK(y.back() == before.back());
   }
 }
 
@@ -116,9 +131,38 @@ TEST_CASE("a rotation turns pairs by position, in both layouts, and back") {
   }
 }
 
+TEST_CASE_TEMPLATE("a rotation and norms by registers agree with their definitions at every remainder", S, float, double) {
+  for (Index n = 1; n <= 3 * simd::lanes<S> + 1; ++n) {
+    std::vector<double> frequencies;
+    for (Index i = 0; i < n; ++i) frequencies.push_back(1.0 / static_cast<double>(i + 1));
+    const RotaryTable<S> table(frequencies, 4);
+    for (const RotaryStyle style : {RotaryStyle::halves, RotaryStyle::interleaved})
+      for (const S sign : {S(1), S(-1)}) {
+        auto x = test::random_values<S>(2 * 2 * n, 12);
+        auto y = x;
+        scalar::rotate_row(x.data(), 2, 3, table, style, sign);
+        simd::rotate_row(y.data(), 2, 3, table, style, sign);
+        for (std::size_t i = 0; i < x.size(); ++i)  // two products of values up to 4, rounded once or twice
+          REQUIRE(std::abs(static_cast<double>(x[i] - y[i])) <= 8.0 * epsilon<S>);
+      }
+    const auto x = test::random_values<S>(n, 13), gain = test::random_values<S>(n, 14), bias = test::random_values<S>(n, 15);
+    std::vector<S> plain(x.size()), fast(x.size());
+    const auto agrees = [&] {
+      for (std::size_t i = 0; i < x.size(); ++i)  // another order of n terms, values up to 10
+        REQUIRE(std::abs(static_cast<double>(plain[i] - fast[i])) <= 10.0 * static_cast<double>(n + 4) * epsilon<S>);
+    };
+    scalar::rms_norm_row<S>(x, gain.data(), S(1e-5), plain.data());
+    simd::rms_norm_row<S>(x, gain.data(), S(1e-5), fast.data());
+    agrees();
+    scalar::layer_norm_row<S>(x, gain.data(), bias.data(), S(1e-5), plain.data());
+    simd::layer_norm_row<S>(x, gain.data(), bias.data(), S(1e-5), fast.data());
+    agrees();
+  }
+}
+
 TEST_CASE_TEMPLATE("a strip is transposed at every width", S, float, double) {
   constexpr Index n = simd::lanes<S>;
-  for (Index columns = 1; columns <= 2 * n + 1; ++columns) {
+  for (Index columns = 1; columns <= std::max<Index>(2 * n, 34) + 1; ++columns) {
     const auto in = test::random_values<S>(n * columns, 9);
     const Index stride = n + 3;
     std::vector<S> out(static_cast<std::size_t>(columns * stride));

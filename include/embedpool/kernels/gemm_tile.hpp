@@ -35,11 +35,14 @@ template <int R, int V, Real S>
   }
 }
 
-/// One tile of C from start to end: adds to `partial` (C so far, rows `width` apart) unless it is null, and hands the
-/// result to `finish(row, sums)`.
-template <int R, int V, Real S, class Finish>
-void run_tile(const S* a, Index stride, const S* panel, Index depth, const S* partial, Index first_row,
-              const Finish& finish) noexcept {
+/// One tile of C: out[r] = partial[r] + sum over k of a[r][k] panel[k], or without `partial` when it is null. Rows of out
+/// and partial are Tile::width apart.
+///
+/// The hot loop of the library, compiled once for each shape: what becomes of the sums is decided outside, behind a few
+/// values in the first cache.
+template <int R, int V, Real S>
+[[gnu::noinline]] void compute_tile(const S* a, Index stride, const S* panel, Index depth, const S* partial,
+                                    S* out) noexcept {
   Vector<S> sums[R][V];
 #pragma GCC unroll 6
   for (int r = 0; r < R; ++r)
@@ -48,7 +51,9 @@ void run_tile(const S* a, Index stride, const S* panel, Index depth, const S* pa
       sums[r][v] = partial ? Vector<S>::load_aligned(partial + r * Tile<S>::width + v * lanes<S>) : Vector<S>(S(0));
   multiply_tile<R, V>(a, stride, panel, depth, sums);
 #pragma GCC unroll 6
-  for (int r = 0; r < R; ++r) finish(first_row + r, sums[r]);
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) sums[r][v].store_aligned(out + r * Tile<S>::width + v * lanes<S>);
 }
 
 /// All rows of `a` against one panel, in as few tiles as can be and these as even as can be (7 = 4 + 3, 32 = 6 + 6 + 5 + 5
@@ -60,17 +65,24 @@ template <int V, Real S, class Finish>
 void multiply_panel(Rows<const S> a, const S* panel, const S* partial, const Finish& finish) noexcept {
   static_assert(Tile<S>::rows == 6);
   Index i = 0;
+  alignas(64) S tile[static_cast<std::size_t>(Tile<S>::rows * Tile<S>::width)];
   while (i < a.rows) {
     const Index left = a.rows - i, tiles = (left + 5) / 6, count = (left + tiles - 1) / tiles;
     const S* part = partial ? partial + i * Tile<S>::width : nullptr;
     const S* rows = a.row_data(i);
     switch (count) {
-      case 6: run_tile<6, V>(rows, a.stride, panel, a.cols, part, i, finish); break;
-      case 5: run_tile<5, V>(rows, a.stride, panel, a.cols, part, i, finish); break;
-      case 4: run_tile<4, V>(rows, a.stride, panel, a.cols, part, i, finish); break;
-      case 3: run_tile<3, V>(rows, a.stride, panel, a.cols, part, i, finish); break;
-      case 2: run_tile<2, V>(rows, a.stride, panel, a.cols, part, i, finish); break;
-      default: run_tile<1, V>(rows, a.stride, panel, a.cols, part, i, finish); break;
+      case 6: compute_tile<6, V>(rows, a.stride, panel, a.cols, part, tile); break;
+      case 5: compute_tile<5, V>(rows, a.stride, panel, a.cols, part, tile); break;
+      case 4: compute_tile<4, V>(rows, a.stride, panel, a.cols, part, tile); break;
+      case 3: compute_tile<3, V>(rows, a.stride, panel, a.cols, part, tile); break;
+      case 2: compute_tile<2, V>(rows, a.stride, panel, a.cols, part, tile); break;
+      default: compute_tile<1, V>(rows, a.stride, panel, a.cols, part, tile); break;
+    }
+    for (Index r = 0; r < count; ++r) {
+      Vector<S> sums[V];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) sums[v] = Vector<S>::load_aligned(tile + r * Tile<S>::width + v * lanes<S>);
+      finish(i + r, sums);
     }
     i += count;
   }
