@@ -19,7 +19,7 @@ shows with the data of examples/data
   --sts FILE     other pairs: tab-separated, plain or gzip, first line "score sentence1 sentence2 ..."
   --threads N    default: the cores
 
-Everything lands in build/ (the model in build/models). About 75,000 tokens go through the model: two to four minutes
+Everything lands in build/ (the model in build/models). About 80,000 tokens go through the model: two to four minutes
 on two cores, after one or two minutes of building.
 TEXT
 }
