@@ -10,9 +10,9 @@ usage: bash tests/run.sh [STAGE...]
 Installs missing Debian packages, fetches the two small models that some tests read, then runs the stages
 (all of them without arguments):
 
-  dev      GCC, AVX2, address and undefined-behaviour sanitizers: every test, the examples, and projects that
-           use the installed package or the source tree
-  clang    Clang, the machine's own instructions: the same, the fuzzers briefly; builds the benchmarks
+  gcc      GCC, the machine's own instructions: every test, the examples, and projects that use the installed
+           package or the source tree; builds the benchmarks
+  dev      Clang, AVX2, address and undefined-behaviour sanitizers: the same, and the fuzzers briefly
   headers  every public header compiles alone, without any -m flag
   arm      the tests of core and kernels, cross-compiled for aarch64 and run under qemu-user
 
@@ -24,10 +24,10 @@ TEXT
 }
 
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(dev clang headers arm)
+[ ${#stages[@]} -gt 0 ] || stages=(gcc dev headers arm)
 for stage in "${stages[@]}"; do
   case $stage in
-    dev | clang | headers | arm) ;;
+    gcc | dev | headers | arm) ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
   esac
@@ -128,8 +128,8 @@ build_and_test() {
   fi
 }
 
+stage_gcc() { build_and_test dev-gcc; }
 stage_dev() { build_and_test dev; }
-stage_clang() { build_and_test dev-clang; }
 
 stage_headers() {
   say "compiling every header alone"
