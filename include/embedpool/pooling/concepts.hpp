@@ -29,7 +29,10 @@ concept LayersPolicy = std::copyable<P> && requires(const P policy, Index layer,
 ///   - reads(shape) holds every token that `read` looks at (a backbone may skip the others in its last layer);
 ///   - read writes every value of out [keys, D]; backward *adds* the gradient of the rows that were read to dstates,
 ///     whose row t - states.held().begin belongs to token t;
-///   - check(shape) throws ShapeError when the text has no row to read (nothing is left after an exclusion).
+///   - check(shape) throws ShapeError when the text has no row to read (nothing is left after an exclusion);
+///   - `read` takes states of any Element type that will be pushed (make it a template).
+/// It may also have keys_are_rows() -> bool: its keys are the rows of reads(shape) unchanged and in order, so that a
+/// pooling of one layer hands them to its head without a copy.
 template <class P, class S>
 concept TokensPolicy = std::copyable<P> && Real<S> &&
     requires(const P policy, Index k, const TextShape& shape, const TextStates<S>& states, Rows<S> out,
@@ -54,11 +57,12 @@ struct Keys {
 /// A head turns the keys of one text into its embedding, and back.
 ///
 /// Beyond the syntax, a model promises that
-///   - Params is also the type of its gradient and of the optimiser's moments; for_each(params, f) calls
+///   - Params is also the type of its gradient and of the optimiser's moments; the static for_each(params, f) calls
 ///     f(name, Matrix<S>&) for every tensor, in a fixed order;
 ///   - init(D, slots) gives parameters of the right shapes; output_width(D) values come out;
 ///   - backward *adds* to dw and dkeys [keys, D]; what it needs of forward is in Cache; policies are immutable while
 ///     used, so threads share them.
+/// It may also have check(params, D, slots), which throws ShapeError when parameters do not fit.
 template <class H, class S>
 concept HeadPolicy = Real<S> && std::default_initializable<typename H::template Params<S>> &&
     std::default_initializable<typename H::template Cache<S>> &&
