@@ -4,47 +4,51 @@
 
 namespace embedpool {
 
+namespace simd {
+
+/// A value or a register of values from memory, whichever `like` is.
+template <Real S>
+[[gnu::always_inline]] inline S load_as(S /*like*/, const S* from) noexcept {
+  return *from;
+}
+template <Real S>
+[[gnu::always_inline]] inline Vector<S> load_as(const Vector<S>& /*like*/, const S* from) noexcept {
+  return Vector<S>::load_unaligned(from);
+}
+
+/// Writes `count` columns of a row of C from `column` on: out[j] = value(sum_j, its partner, j).
+///
+/// Whole registers are written as such and the last columns one by one, with the same arithmetic: `value` takes registers
+/// and single values alike. The partner of a sum stands half a tile further on, where gated products keep the second.
+template <Real S, std::size_t V, class Value>
+[[gnu::always_inline]] inline void write_row(S* out, Index column, Index count, const Vector<S> (&sums)[V],
+                                             const Value& value) noexcept {
+  constexpr Index n = lanes<S>;
+  Index c = 0;
+  for (std::size_t v = 0; c + n <= count; c += n, ++v)
+    value(sums[v], sums[(v + V / 2) % V], column + c).store_unaligned(out + column + c);
+  if (c == count) return;
+  alignas(64) S values[V * Vector<S>::size];
+  for (std::size_t v = 0; v < V; ++v) sums[v].store_aligned(values + static_cast<Index>(v) * n);
+  constexpr Index half = static_cast<Index>(V / 2) * n, whole = static_cast<Index>(V) * n;
+  for (; c < count; ++c) out[column + c] = value(values[c], values[(c + half) % whole], column + c);
+}
+
+}  // namespace simd
+
 /// What happens to a row of a register tile of C before it is written. An epilogue has
 ///
 ///   panel_columns()                         how many columns of C a panel of `Tile::width` sums gives
 ///   store(row, column, sums, count)         `count` columns of C from `column` on; sums is an array of registers
 ///
-/// Whole registers are stored as such, the last columns of C one by one with the same arithmetic.
-namespace simd {
-
-/// Writes the registers of a tile's row to memory, for the columns that fill no register.
-template <Real S, std::size_t V>
-const S* spill(const Vector<S> (&sums)[V], S* out) noexcept {
-  for (std::size_t v = 0; v < V; ++v) sums[v].store_aligned(out + static_cast<Index>(v) * lanes<S>);
-  return out;
-}
-
-/// Calls whole(v, column) for each whole register of `count` columns, then single(value index, column) for the rest.
-template <Real S, class Whole, class Single>
-[[gnu::always_inline]] inline void for_columns(Index column, Index count, const Whole& whole, const Single& single) {
-  constexpr Index n = lanes<S>;
-  Index c = 0;
-  for (int v = 0; c + n <= count; c += n, ++v) whole(v, column + c);
-  for (; c < count; ++c) single(c, column + c);
-}
-
-}  // namespace simd
-
-/// C = A W^T
+/// This one stores: C = A W^T.
 template <Real S>
 struct StoreTo {
   Rows<S> c;
   static constexpr Index panel_columns() noexcept { return simd::Tile<S>::width; }
   template <std::size_t V>
   void store(Index row, Index column, const simd::Vector<S> (&sums)[V], Index count) const noexcept {
-    S* out = c.row_data(row);
-    const S* values = nullptr;
-    alignas(64) S spilled[V * simd::Vector<S>::size];
-    simd::for_columns<S>(column, count, [&](int v, Index j) { sums[v].store_unaligned(out + j); },
-                         [&](Index i, Index j) {
-                           if (!values) values = simd::spill<S>(sums, spilled);
-                           out[j] = values[i];
-                         });
+    simd::write_row(c.row_data(row), column, count, sums, [](const auto& sum, const auto&, Index) { return sum; });
   }
 };
 
@@ -56,17 +60,9 @@ struct StoreBias {
   static constexpr Index panel_columns() noexcept { return simd::Tile<S>::width; }
   template <std::size_t V>
   void store(Index row, Index column, const simd::Vector<S> (&sums)[V], Index count) const noexcept {
-    S* out = c.row_data(row);
-    const S* values = nullptr;
-    alignas(64) S spilled[V * simd::Vector<S>::size];
-    simd::for_columns<S>(column, count,
-                         [&](int v, Index j) {
-                           (sums[v] + simd::Vector<S>::load_unaligned(bias + j)).store_unaligned(out + j);
-                         },
-                         [&](Index i, Index j) {
-                           if (!values) values = simd::spill<S>(sums, spilled);
-                           out[j] = values[i] + bias[j];
-                         });
+    simd::write_row(c.row_data(row), column, count, sums, [this](const auto& sum, const auto&, Index j) {
+      return sum + simd::load_as(sum, bias + j);
+    });
   }
 };
 
@@ -77,17 +73,10 @@ struct AddTo {
   static constexpr Index panel_columns() noexcept { return simd::Tile<S>::width; }
   template <std::size_t V>
   void store(Index row, Index column, const simd::Vector<S> (&sums)[V], Index count) const noexcept {
-    S* out = c.row_data(row);
-    const S* values = nullptr;
-    alignas(64) S spilled[V * simd::Vector<S>::size];
-    simd::for_columns<S>(column, count,
-                         [&](int v, Index j) {
-                           (simd::Vector<S>::load_unaligned(out + j) + sums[v]).store_unaligned(out + j);
-                         },
-                         [&](Index i, Index j) {
-                           if (!values) values = simd::spill<S>(sums, spilled);
-                           out[j] += values[i];
-                         });
+    const S* before = c.row_data(row);
+    simd::write_row(c.row_data(row), column, count, sums, [before](const auto& sum, const auto&, Index j) {
+      return simd::load_as(sum, before + j) + sum;
+    });
   }
 };
 
@@ -98,17 +87,9 @@ struct StoreGated {
   static constexpr Index panel_columns() noexcept { return simd::Tile<S>::width / 2; }
   template <std::size_t V>
   void store(Index row, Index column, const simd::Vector<S> (&sums)[V], Index count) const noexcept {
-    S* out = c.row_data(row);
-    const S* values = nullptr;
-    alignas(64) S spilled[V * simd::Vector<S>::size];
-    simd::for_columns<S>(column, count,
-                         [&](int v, Index j) {
-                           (Activation::value(sums[v]) * sums[static_cast<std::size_t>(v) + V / 2]).store_unaligned(out + j);
-                         },
-                         [&](Index i, Index j) {
-                           if (!values) values = simd::spill<S>(sums, spilled);
-                           out[j] = Activation::value(values[i]) * values[i + panel_columns()];
-                         });
+    simd::write_row(c.row_data(row), column, count, sums, [](const auto& gate, const auto& up, Index) {
+      return Activation::value(gate) * up;
+    });
   }
 };
 
