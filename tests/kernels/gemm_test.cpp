@@ -56,16 +56,17 @@ TEST_CASE_TEMPLATE("the register-tile product agrees with the definition at ever
 
 TEST_CASE_TEMPLATE("a row has the same bits alone, in any batch and with any number of threads", S, float, double) {
   struct Size {
-    Index columns, depth;
+    Index rows, columns, depth;
   };
-  constexpr Index width = simd::Tile<S>::width, rows = 101;
-  for (const auto& [columns, depth] : {Size{3 * width + 5, 2048 + 37},  // the sums are split once
-                                       Size{40 * width + 3, 40}}) {      // jobs of several panels
+  constexpr Index width = simd::Tile<S>::width;
+  for (const auto& [rows, columns, depth] : {Size{101, 3 * width + 5, 2048 + 37},  // the sums are split once
+                                             Size{101, 40 * width + 3, 40},        // jobs of several panels
+                                             Size{47, 6 * width + 1, 40}}) {       // few rows, split for the last panels
     const auto a = test::random_values<S>(rows * depth, 5), w = test::random_values<S>(columns * depth, 6);
     const WeightView view = view_of(w, columns, depth);
     SerialExecutor serial;
     const auto together = product<S>(a, rows, view, serial);
-    for (const Index threads : {1, 2, 3, 5}) {
+    for (const Index threads : {1, 2, 3, 5}) {  // more than there may be cores: jobs are handed out all the same
       CAPTURE(threads);
 #ifdef _OPENMP
       OpenMPExecutor executor(threads);
@@ -74,7 +75,7 @@ TEST_CASE_TEMPLATE("a row has the same bits alone, in any batch and with any num
 #endif
       CHECK(product<S>(a, rows, view, executor) == together);
     }
-    for (const Index i : {0, 1, 50, 100}) {
+    for (const Index i : {Index(0), Index(1), rows / 2, rows - 1}) {
       const std::vector<S> row(a.begin() + i * depth, a.begin() + (i + 1) * depth);
       const auto alone = product<S>(row, 1, view, serial);
       CHECK(std::equal(alone.begin(), alone.end(), together.begin() + i * columns));

@@ -74,8 +74,13 @@ struct GemmPlan {
       plan.group *= wide;
     plan.groups = (panels.count() + plan.group - 1) / plan.group;
     plan.block = std::min(panels.depth(), std::min<Index>(2048, cache / (plan.group * width)));
-    plan.split = std::min(plan.groups, workers > 1 ? plan.groups % workers + workers : 0);
-    plan.pieces = std::clamp<Index>(rows / 24, 1, 2 * workers);  // 24 rows repay making a panel
+    // Making a panel costs about as much as multiplying 10 rows with it. Of long A the last groups are split fine, of short
+    // A only those that would leave workers without any.
+    const Index left_over = workers > 1 ? plan.groups % workers : 0;
+    const bool is_long = rows >= 48;
+    plan.split = workers > 1 && is_long ? std::min(plan.groups, left_over + workers) : left_over;
+    plan.pieces = is_long ? std::min(rows / 24, 2 * workers) : std::min(rows / 12, workers / std::max<Index>(1, left_over));
+    plan.pieces = std::max<Index>(1, plan.pieces);
     plan.piece_rows = (rows + plan.pieces - 1) / plan.pieces;
     return plan;
   }

@@ -109,6 +109,7 @@ template <Real S>
 struct ColumnPanels {
   WeightView w;
   static constexpr Index width = Tile<S>::width;
+  static constexpr Index rows_ahead = 12;  ///< how far memory is asked for in advance
 
   Index count() const noexcept { return (w.cols + width - 1) / width; }
   Index group() const noexcept {
@@ -119,13 +120,18 @@ struct ColumnPanels {
   PanelView<S> fetch(Index panel, Index k, Index depth, S* buffer) const noexcept {
     const FormatInfo layout = info(w.format);
     const Index columns = std::max<Index>(64, layout.block_values), first = panel * width;
-    const Index valid = std::min(columns, w.cols - first);
-    alignas(64) S values[256];
+    const Index valid = std::min(columns, w.cols - first), bytes = valid / layout.block_values * layout.block_bytes;
+    alignas(64) S values[256] = {};
     for (Index n = 0; n < depth; ++n) {
-      decode_values(w.format, w.row(k + n) + first / layout.block_values * layout.block_bytes, valid, values);
-      std::fill(values + valid, values + columns, S(0));
-      for (Index p = 0; p < group(); ++p)
-        std::copy_n(values + p * width, width, buffer + (p * depth + n) * width);
+      const std::byte* source = w.row(k + n) + first / layout.block_values * layout.block_bytes;
+      if (k + n + rows_ahead < w.rows)  // rows lie too far apart for the machine to foresee
+        for (Index byte = 0; byte < bytes; byte += 64) __builtin_prefetch(source + rows_ahead * w.row_bytes() + byte);
+      const S* row = values;
+      if (std::same_as<S, float> && valid == columns && is_aligned_f32(w))
+        row = reinterpret_cast<const S*>(source);  // as it is: nothing to decode
+      else
+        decode_values(w.format, source, valid, values);  // zeros stay behind the last column
+      for (Index p = 0; p < group(); ++p) std::copy_n(row + p * width, width, buffer + (p * depth + n) * width);
     }
     return {buffer, depth * width};
   }
