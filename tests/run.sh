@@ -12,7 +12,7 @@ Installs missing Debian packages, fetches the two small models that some tests r
 
   gcc      GCC, the machine's own instructions: every test, the examples, and projects that use the installed
            package or the source tree; builds the benchmarks
-  dev      Clang, AVX2, address and undefined-behaviour sanitizers: the same, and the fuzzers briefly
+  dev      Clang, AVX2, address and undefined-behaviour sanitizers: every test of the library, the fuzzers briefly
   headers  every public header compiles alone, without any -m flag
   arm      the tests of core and kernels, cross-compiled for aarch64 and run under qemu-user
 
@@ -135,7 +135,7 @@ stage_headers() {
   say "compiling every header alone"
   if quietly cmake -G Ninja -S . -B build/headers -DCMAKE_CXX_COMPILER=g++ -DCMAKE_CXX_COMPILER_LAUNCHER=ccache \
     -DEMBEDPOOL_BUILD_TESTS=OFF -DEMBEDPOOL_BUILD_EXAMPLES=OFF \
-    -DCMAKE_CXX_FLAGS="-O0 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror" &&
+    -DCMAKE_CXX_FLAGS="-O0 -g0 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror" &&
     quietly cmake --build build/headers -j "$jobs" --target all_verify_interface_header_sets; then
     passed=$((passed + 1))
   else
