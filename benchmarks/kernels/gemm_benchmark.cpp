@@ -8,9 +8,10 @@
 #include "embedpool/kernels/gemm.hpp"
 #include "support/peak.hpp"
 
-/// How near does C = A W^T come to the machine's peak for the shapes of SmolLM2-135M and one large one, decoding W from its
-/// storage format in every product or packed once? And C = A W, the way back? Beside them Eigen's product on decoded
-/// weights. "of peak" is the share of the multiply-add peak that was measured in the same process with as many threads.
+/// How near does C = A W^T come to the machine's peak for the shapes of SmolLM2-135M and one large one, decoding W from
+/// its storage format in every product or packed once? And C = A W, the way back? Beside them Eigen's product on
+/// decoded weights. "of peak" is the share of the multiply-add peak that was measured in the same process with as many
+/// threads.
 namespace {
 
 using namespace embedpool;

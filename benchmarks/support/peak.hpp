@@ -44,8 +44,9 @@ double peak_flops(E& executor, int runs = 25) {
   volatile S sink = 0;
   for (int run = 0; run < runs; ++run)
     best = std::max(best, operations / seconds([&] {
-             executor.parallel_for(executor.workers(), [&](Index, Index) { sink = multiply_add_rounds<S>(rounds); });
-           }));
+                            executor.parallel_for(executor.workers(),
+                                                  [&](Index, Index) { sink = multiply_add_rounds<S>(rounds); });
+                          }));
   return best;
 }
 

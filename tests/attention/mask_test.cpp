@@ -15,7 +15,8 @@ static_assert(!MaskPolicy<int>);
 /// Whether the definition lets query i see key j.
 template <class Mask, class Allowed>
 void check(const Mask& mask, const Allowed& allowed) {
-  for (const TextShape& shape : {TextShape::bare(1), TextShape::bare(7), TextShape{9, {3, 8}, 3}, TextShape{12, {12, 12}, 12}}) {
+  for (const TextShape& shape :
+       {TextShape::bare(1), TextShape::bare(7), TextShape{9, {3, 8}, 3}, TextShape{12, {12, 12}, 12}}) {
     Interval before{0, 0};
     for (Index i = 0; i < shape.tokens; ++i) {
       const Interval keys = mask.keys(i, shape);

@@ -53,12 +53,13 @@ void for_every_mask(F&& f) {
 }  // namespace
 
 TEST_CASE_TEMPLATE("attention in tiles agrees with the definition under every mask and head shape", S, float, double) {
-  for (const AttentionShape& shape : {AttentionShape{4, 2, 8, 0.35}, {2, 2, 24, 0.2}, {3, 1, 80, 0.1}, {1, 1, 5, 1.0}}) {
+  for (const AttentionShape& shape :
+       {AttentionShape{4, 2, 8, 0.35}, {2, 2, 24, 0.2}, {3, 1, 80, 0.1}, {1, 1, 5, 1.0}}) {
     const Problem<S> problem(ragged, shape, 21);
     for_every_mask([&](const auto& mask) {
       std::vector<S> expected(problem.q.size());
-      scalar::masked_attention(problem.rows(problem.q), problem.rows(problem.k), problem.rows(problem.v), problem.segments,
-                               RowSelection::all(problem.segments), shape, mask,
+      scalar::masked_attention(problem.rows(problem.q), problem.rows(problem.k), problem.rows(problem.v),
+                               problem.segments, RowSelection::all(problem.segments), shape, mask,
                                Rows<S>(expected.data(), problem.segments.rows(), problem.query_width()));
       const auto got = problem.fast(mask, SerialExecutor{});
       for (std::size_t i = 0; i < got.size(); ++i)  // scores of size up to 30, exponentials, sums of 130 terms
@@ -97,7 +98,8 @@ TEST_CASE("selected queries have the bits of the whole computation") {
     const auto all = problem.fast(mask, SerialExecutor{});
     for (const bool last : {true, false}) {
       const RowSelection chosen(problem.segments, [&](const TextShape& text) {
-        return last ? Interval{text.tokens - 1, text.tokens} : Interval{text.tokens / 3, text.tokens / 3 + (text.tokens + 1) / 2};
+        return last ? Interval{text.tokens - 1, text.tokens}
+                    : Interval{text.tokens / 3, text.tokens / 3 + (text.tokens + 1) / 2};
       });
       std::vector<float> q, out(static_cast<std::size_t>(chosen.rows() * problem.query_width())), expected;
       for (Index b = 0; b < problem.segments.size(); ++b)
@@ -120,11 +122,13 @@ TEST_CASE("under a causal mask rows before t keep their bits when token t change
   const Problem<float> before({TextShape::bare(90)}, shape, 51);
   for (const Index t : {0, 47, 48, 63, 89}) {
     Problem<float> after = before;
-    for (Index c = 0; c < 16; ++c) after.k[static_cast<std::size_t>(t * 16 + c)] += 1.0f, after.v[static_cast<std::size_t>(t * 16 + c)] -= 1.0f;
+    for (Index c = 0; c < 16; ++c)
+      after.k[static_cast<std::size_t>(t * 16 + c)] += 1.0f, after.v[static_cast<std::size_t>(t * 16 + c)] -= 1.0f;
     const auto x = before.fast(Causal{}, SerialExecutor{}), y = after.fast(Causal{}, SerialExecutor{});
     CHECK(std::equal(x.begin(), x.begin() + t * 16, y.begin()));
     CHECK(!std::equal(x.begin() + t * 16, x.begin() + (t + 1) * 16, y.begin() + t * 16));
     const auto u = before.fast(Bidirectional{}, SerialExecutor{}), w = after.fast(Bidirectional{}, SerialExecutor{});
-    for (Index i = 0; i < 90; ++i) REQUIRE(!std::equal(u.begin() + i * 16, u.begin() + (i + 1) * 16, w.begin() + i * 16));
+    for (Index i = 0; i < 90; ++i)
+      REQUIRE(!std::equal(u.begin() + i * 16, u.begin() + (i + 1) * 16, w.begin() + i * 16));
   }
 }

@@ -54,8 +54,8 @@ TEST_CASE("rounding goes to the nearest value and to even in the middle") {
     REQUIRE(to_f16(std::nextafter(middle, 1e9f)).bits == bits + 1);
   }
   CHECK(to_f16(65519.0f).bits == 0x7bffu);
-  CHECK(to_f16(65520.0f).bits == 0x7c00u);  // the middle to what would be the next value: infinity
-  CHECK(to_bf16(1.00390625f).bits == 0x3f80u);                              // 1 + 2^-8, the middle: even below
+  CHECK(to_f16(65520.0f).bits == 0x7c00u);      // the middle to what would be the next value: infinity
+  CHECK(to_bf16(1.00390625f).bits == 0x3f80u);  // 1 + 2^-8, the middle: even below
   CHECK(to_bf16(std::nextafter(1.00390625f, 2.0f)).bits == 0x3f81u);
-  CHECK(to_bf16(1.01171875f).bits == 0x3f82u);                              // 1 + 3 * 2^-8, the middle: even above
+  CHECK(to_bf16(1.01171875f).bits == 0x3f82u);  // 1 + 3 * 2^-8, the middle: even above
 }

@@ -29,7 +29,9 @@ TEST_CASE("every format's golden blocks decode to the golden values within one p
       const float want = expected.data()[i];
       // d s q may be multiplied in another order, and a product and a sum may be rounded once: one place of the terms,
       // which where two terms cancel is more than one place of the result.
-      const float terms = std::max(std::abs(want), *format == Format::F16 || *format == Format::BF16 ? 0.0f : expected.row(i / expected.cols()).cwiseAbs().maxCoeff());
+      const float terms = std::max(std::abs(want), *format == Format::F16 || *format == Format::BF16
+                                                       ? 0.0f
+                                                       : expected.row(i / expected.cols()).cwiseAbs().maxCoeff());
       REQUIRE(std::abs(got.data()[i] - want) <= terms * std::numeric_limits<float>::epsilon());
     }
     ++checked;

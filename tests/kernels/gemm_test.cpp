@@ -12,7 +12,8 @@ namespace {
 
 template <Real S>
 WeightView view_of(const std::vector<S>& values, Index rows, Index cols) {
-  return {reinterpret_cast<const std::byte*>(values.data()), std::same_as<S, float> ? Format::F32 : Format::F64, rows, cols};
+  return {reinterpret_cast<const std::byte*>(values.data()), std::same_as<S, float> ? Format::F32 : Format::F64, rows,
+          cols};
 }
 
 /// Rounding of a chain of K products of size 1 against another order: K epsilon, times 4 for the largest of many.
@@ -61,7 +62,7 @@ TEST_CASE_TEMPLATE("a row has the same bits alone, in any batch and with any num
   constexpr Index width = simd::Tile<S>::width;
   for (const auto& [rows, columns, depth] : {Size{101, 3 * width + 5, 2048 + 37},  // the sums are split once
                                              Size{101, 40 * width + 3, 40},        // jobs of several panels
-                                             Size{47, 6 * width + 1, 40}}) {       // few rows, split for the last panels
+                                             Size{47, 6 * width + 1, 40}}) {  // few rows, split for the last panels
     const auto a = test::random_values<S>(rows * depth, 5), w = test::random_values<S>(columns * depth, 6);
     const WeightView view = view_of(w, columns, depth);
     SerialExecutor serial;
@@ -123,7 +124,8 @@ TEST_CASE_TEMPLATE("the product with W itself agrees with its definition at ever
   SerialExecutor executor;
   constexpr Index width = simd::Tile<S>::width;
   for (const Index rows : {1, 5, 8, 50})
-    for (const Index columns : {Index(1), Index(3), simd::lanes<S>, width - 1, width, width + 1, Index(63), Index(64), Index(65), Index(130)})
+    for (const Index columns :
+         {Index(1), Index(3), simd::lanes<S>, width - 1, width, width + 1, Index(63), Index(64), Index(65), Index(130)})
       for (const Index depth : {1, 6, 33}) {
         const auto a = test::random_values<S>(rows * depth, 19), w = test::random_values<S>(columns * depth, 20);
         const WeightView view = view_of(w, depth, columns);
@@ -135,7 +137,8 @@ TEST_CASE_TEMPLATE("the product with W itself agrees with its definition at ever
       }
 }
 
-TEST_CASE_TEMPLATE("the product with W itself reads every format, and has the same bits for any batch and threads", S, float, double) {
+TEST_CASE_TEMPLATE("the product with W itself reads every format, and has the same bits for any batch and threads", S,
+                   float, double) {
   constexpr Index columns = 768, depth = 600, rows = 53;  // the sums are split for formats of 256 values
   SerialExecutor serial;
   const auto a = test::random_values<S>(rows * depth, 21);
@@ -177,13 +180,34 @@ TEST_CASE_TEMPLATE("epilogues do what they say, in whole registers and in the re
     REQUIRE(with_bias[i] == plain[i] + bias[i % bias.size()]);
     REQUIRE(added[i] == start[i] + plain[i]);
     // The exponential of a register and of a single value may differ in the last places.
-    REQUIRE(gated[i] == doctest::Approx(Silu::value(plain[i]) * of_up[i]).epsilon(16 * std::numeric_limits<S>::epsilon()));
+    REQUIRE(gated[i] ==
+            doctest::Approx(Silu::value(plain[i]) * of_up[i]).epsilon(16 * std::numeric_limits<S>::epsilon()));
   }
+}
+
+TEST_CASE_TEMPLATE("the gated product agrees with its definition for every activation", S, float, double) {
+  const Index columns = simd::Tile<S>::width + 3, depth = 40, rows = 7;
+  const auto a = test::random_values<S>(rows * depth, 23), gate = test::random_values<S>(columns * depth, 24),
+             up = test::random_values<S>(columns * depth, 25);
+  SerialExecutor executor;
+  const auto check = [&]<class Activation>(Activation) {
+    std::vector<S> expected(static_cast<std::size_t>(rows * columns)), got = expected;
+    const Rows<const S> rows_a(a.data(), rows, depth);
+    const WeightView of_gate = view_of(gate, columns, depth), of_up = view_of(up, columns, depth);
+    scalar::gemm_nt_gated<Activation>(rows_a, of_gate, of_up, Rows<S>(expected.data(), rows, columns));
+    gemm_nt_gated<Activation>(rows_a, of_gate, of_up, Rows<S>(got.data(), rows, columns), executor);
+    for (std::size_t i = 0; i < got.size(); ++i)  // both factors are sums of `depth` products, of size up to 30
+      REQUIRE(std::abs(static_cast<double>(got[i] - expected[i])) <= 60.0 * chain_tolerance<S>(depth));
+  };
+  check(Silu{});
+  check(GeluTanh{});
+  check(GeluErf{});
 }
 
 TEST_CASE("rows of A may lie apart and out of alignment") {
   const Index depth = 21, columns = 40, rows = 8, stride = 29;
-  const auto storage = test::random_values<float>(rows * stride + 1, 14), w = test::random_values<float>(columns * depth, 15);
+  const auto storage = test::random_values<float>(rows * stride + 1, 14),
+             w = test::random_values<float>(columns * depth, 15);
   std::vector<float> packed, c(rows * columns);
   const Rows<const float> apart(storage.data() + 1, rows, depth, stride);
   for (Index i = 0; i < rows; ++i) packed.insert(packed.end(), apart.row(i).begin(), apart.row(i).end());

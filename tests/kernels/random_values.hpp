@@ -39,15 +39,16 @@ inline std::vector<std::byte> random_blocks(Format format, Index blocks, unsigne
     case Format::BF16:
     case Format::F32:
     case Format::F64:
-      for (Index b = 0; b < blocks; ++b) data[static_cast<std::size_t>((b + 1) * bytes - 1)] = static_cast<std::byte>(0x3f);
+      for (Index b = 0; b < blocks; ++b)
+        data[static_cast<std::size_t>((b + 1) * bytes - 1)] = static_cast<std::byte>(0x3f);
       break;
     default: set_half(0);
   }
   return data;
 }
 
-inline constexpr Format every_format[] = {Format::F64,  Format::F32,  Format::F16,    Format::BF16, Format::Q4_0, Format::Q4_1,
-                                          Format::Q5_0, Format::Q5_1, Format::Q8_0,   Format::Q2_K, Format::Q3_K, Format::Q4_K,
-                                          Format::Q5_K, Format::Q6_K, Format::IQ4_NL, Format::IQ4_XS};
+inline constexpr Format every_format[] = {
+    Format::F64,  Format::F32,  Format::F16,  Format::BF16, Format::Q4_0, Format::Q4_1, Format::Q5_0,   Format::Q5_1,
+    Format::Q8_0, Format::Q2_K, Format::Q3_K, Format::Q4_K, Format::Q5_K, Format::Q6_K, Format::IQ4_NL, Format::IQ4_XS};
 
 }  // namespace embedpool::test

@@ -25,7 +25,8 @@ TEST_CASE_TEMPLATE("dot agrees with its definition at every remainder", S, float
   }
 }
 
-TEST_CASE_TEMPLATE("a multiple of a row is added at every remainder, to the elements of the row alone", S, float, double) {
+TEST_CASE_TEMPLATE("a multiple of a row is added at every remainder, to the elements of the row alone", S, float,
+                   double) {
   for (Index n = 0; n <= 3 * simd::lanes<S> + 1; ++n) {
     const auto x = test::random_values<S>(n, 10);
     auto y = test::random_values<S>(n + 1, 11);
@@ -34,7 +35,8 @@ TEST_CASE_TEMPLATE("a multiple of a row is added at every remainder, to the elem
     scalar::axpy<S>(S(1.7), x, expected.data());
     simd::axpy<S>(S(1.7), x, y.data());
     for (std::size_t i = 0; i < x.size(); ++i)  // rounded once or twice
-      CHECK(std::abs(static_cast<double>(y[i] - expected[i])) <= 4.0 * epsilon<S> * (std::abs(static_cast<double>(x[i])) + 1.0));
+      CHECK(std::abs(static_cast<double>(y[i] - expected[i])) <=
+            4.0 * epsilon<S> * (std::abs(static_cast<double>(x[i])) + 1.0));
     CHECK(y.back() == before.back());
   }
 }
@@ -68,7 +70,8 @@ TEST_CASE_TEMPLATE("activations agree with double, value and derivative", S, flo
       REQUIRE(std::abs(static_cast<double>(values[0]) - expected) <= tolerance);
       REQUIRE(std::abs(static_cast<double>(A::value(static_cast<S>(x))) - expected) <= tolerance);
       const double step = 1e-5, slope = (exact(x + step) - exact(x - step)) / (2 * step);
-      REQUIRE(std::abs(static_cast<double>(A::derivative(static_cast<S>(x))) - slope) <= 1e-8 + 64.0 * epsilon<S> * (1.0 + std::abs(x)));
+      REQUIRE(std::abs(static_cast<double>(A::derivative(static_cast<S>(x))) - slope) <=
+              1e-8 + 64.0 * epsilon<S> * (1.0 + std::abs(x)));
     }
   };
   check(Silu{}, [](double x) { return x / (1.0 + std::exp(-x)); });
@@ -78,7 +81,8 @@ TEST_CASE_TEMPLATE("activations agree with double, value and derivative", S, flo
   });
 }
 
-TEST_CASE_TEMPLATE("norms agree with their formulas at every remainder, in place and with a large offset", S, float, double) {
+TEST_CASE_TEMPLATE("norms agree with their formulas at every remainder, in place and with a large offset", S, float,
+                   double) {
   SerialExecutor executor;
   for (Index n = 1; n <= 2 * simd::lanes<S> + 1; ++n) {
     auto x = test::random_values<S>(3 * n, 5);
@@ -92,14 +96,16 @@ TEST_CASE_TEMPLATE("norms agree with their formulas at every remainder, in place
     CHECK(in_place == rms);
     for (Index i = 0; i < 3; ++i) {
       double square = 0, mean = 0, variance = 0;
-      for (Index j = 0; j < n; ++j) square += std::pow(rows(i, j), 2) / static_cast<double>(n), mean += rows(i, j) / static_cast<double>(n);
+      for (Index j = 0; j < n; ++j)
+        square += std::pow(rows(i, j), 2) / static_cast<double>(n), mean += rows(i, j) / static_cast<double>(n);
       for (Index j = 0; j < n; ++j) variance += std::pow(rows(i, j) - mean, 2) / static_cast<double>(n);
       for (Index j = 0; j < n; ++j) {
         const auto g = static_cast<std::size_t>(j), k = static_cast<std::size_t>(i * n + j);
         const double by_rms = rows(i, j) / std::sqrt(square + 1e-5) * gain[g];
         const double by_layer = (rows(i, j) - mean) / std::sqrt(variance + 1e-5) * gain[g] + bias[g];
         // Sums of n squares; the offset of 1000 costs three decimal places of the centred value.
-        REQUIRE(static_cast<double>(rms[k]) == doctest::Approx(by_rms).epsilon(8.0 * static_cast<double>(n + 4) * epsilon<S>));
+        REQUIRE(static_cast<double>(rms[k]) ==
+                doctest::Approx(by_rms).epsilon(8.0 * static_cast<double>(n + 4) * epsilon<S>));
         REQUIRE(std::abs(static_cast<double>(layer[k]) - by_layer) <= 4000.0 * static_cast<double>(n + 4) * epsilon<S>);
       }
     }
@@ -131,7 +137,8 @@ TEST_CASE("a rotation turns pairs by position, in both layouts, and back") {
   }
 }
 
-TEST_CASE_TEMPLATE("a rotation and norms by registers agree with their definitions at every remainder", S, float, double) {
+TEST_CASE_TEMPLATE("a rotation and norms by registers agree with their definitions at every remainder", S, float,
+                   double) {
   for (Index n = 1; n <= 3 * simd::lanes<S> + 1; ++n) {
     std::vector<double> frequencies;
     for (Index i = 0; i < n; ++i) frequencies.push_back(1.0 / static_cast<double>(i + 1));
@@ -145,7 +152,8 @@ TEST_CASE_TEMPLATE("a rotation and norms by registers agree with their definitio
         for (std::size_t i = 0; i < x.size(); ++i)  // two products of values up to 4, rounded once or twice
           REQUIRE(std::abs(static_cast<double>(x[i] - y[i])) <= 8.0 * epsilon<S>);
       }
-    const auto x = test::random_values<S>(n, 13), gain = test::random_values<S>(n, 14), bias = test::random_values<S>(n, 15);
+    const auto x = test::random_values<S>(n, 13), gain = test::random_values<S>(n, 14),
+               bias = test::random_values<S>(n, 15);
     std::vector<S> plain(x.size()), fast(x.size());
     const auto agrees = [&] {
       for (std::size_t i = 0; i < x.size(); ++i)  // another order of n terms, values up to 10
@@ -168,6 +176,7 @@ TEST_CASE_TEMPLATE("a strip is transposed at every width", S, float, double) {
     std::vector<S> out(static_cast<std::size_t>(columns * stride));
     simd::transpose(Rows<const S>(in.data(), n, columns), out.data(), stride);
     for (Index i = 0; i < n; ++i)
-      for (Index j = 0; j < columns; ++j) REQUIRE(out[static_cast<std::size_t>(j * stride + i)] == in[static_cast<std::size_t>(i * columns + j)]);
+      for (Index j = 0; j < columns; ++j)
+        REQUIRE(out[static_cast<std::size_t>(j * stride + i)] == in[static_cast<std::size_t>(i * columns + j)]);
   }
 }

@@ -57,8 +57,8 @@ namespace simd {
 inline constexpr Index query_tile = 48;
 
 /// Keys and values of every (text, key/value head), packed as panels that the GEMM tile multiplies with: keys
-/// transposed, [d, Tile::width] a panel of keys; values [tokens, Tile::width] a panel of columns. Registers that are partly
-/// filled are filled up with zeros, those of a panel that would be empty are never read.
+/// transposed, [d, Tile::width] a panel of keys; values [tokens, Tile::width] a panel of columns. Registers that are
+/// partly filled are filled up with zeros, those of a panel that would be empty are never read.
 template <Real S>
 class PackedKeysValues {
  public:
@@ -159,7 +159,8 @@ struct TileKeys {
 
 /// scores = scale q k^T over the keys of a tile, as many registers of each panel as hold keys.
 template <Real S>
-void score_tile(Rows<const S> q, const PackedKeysValues<S>& packed, const TileKeys& tile, S scale, Rows<S> scores) noexcept {
+void score_tile(Rows<const S> q, const PackedKeysValues<S>& packed, const TileKeys& tile, S scale,
+                Rows<S> scores) noexcept {
   constexpr Index width = Tile<S>::width;
   for (Index first = tile.keys.begin; first < tile.keys.end; first += width)
     multiply_narrow_panel<Tile<S>::vectors>(q, packed.keys(tile.text, tile.kv_head, tile.tokens, first / width),
@@ -212,7 +213,8 @@ void attend_tile(Rows<const S> q, Interval tile, const TextShape& text, const Pa
 ///         before t do not change to the bit when token t does
 template <Real S, MaskPolicy M, Executor E>
 void masked_attention(Rows<const S> q, Rows<const S> k, Rows<const S> v, const Segments& segments,
-                      const RowSelection& queries, const AttentionShape& shape, const M& mask, Rows<S> out, E& executor) {
+                      const RowSelection& queries, const AttentionShape& shape, const M& mask, Rows<S> out,
+                      E& executor) {
   struct Job {
     Index text, first;  // query tile of a text: positions in its held interval
   };

@@ -6,6 +6,9 @@
 
 namespace embedpool {
 
+/// Accuracy of the three activations in registers, against double, relative to |x| and in units of the scalar's
+/// epsilon, measured over [-30, 30]: below 1.0 in float; in double 1.5, but GeluErf 18, by the erf of xsimd 8.
+
 /// x sigmoid(x) = x / (1 + exp(-x)), and its derivative s (1 + x (1 - s)) with s = sigmoid(x).
 struct Silu {
   template <Real S>

@@ -18,8 +18,9 @@ template <Real S>
 
 /// Writes `count` columns of a row of C from `column` on: out[j] = value(sum_j, its partner, j).
 ///
-/// Whole registers are written as such and the last columns one by one, with the same arithmetic: `value` takes registers
-/// and single values alike. The partner of a sum stands half a tile further on, where gated products keep the second.
+/// Whole registers are written as such and the last columns one by one, with the same arithmetic: `value` takes
+/// registers and single values alike. The partner of a sum stands half a tile further on, where gated products keep the
+/// second.
 template <Real S, std::size_t V, class Value>
 [[gnu::always_inline]] inline void write_row(S* out, Index column, Index count, const Vector<S> (&sums)[V],
                                              const Value& value) noexcept {
@@ -60,9 +61,8 @@ struct StoreBias {
   static constexpr Index panel_columns() noexcept { return simd::Tile<S>::width; }
   template <std::size_t V>
   void store(Index row, Index column, const simd::Vector<S> (&sums)[V], Index count) const noexcept {
-    simd::write_row(c.row_data(row), column, count, sums, [this](const auto& sum, const auto&, Index j) {
-      return sum + simd::load_as(sum, bias + j);
-    });
+    simd::write_row(c.row_data(row), column, count, sums,
+                    [this](const auto& sum, const auto&, Index j) { return sum + simd::load_as(sum, bias + j); });
   }
 };
 
@@ -74,9 +74,8 @@ struct AddTo {
   template <std::size_t V>
   void store(Index row, Index column, const simd::Vector<S> (&sums)[V], Index count) const noexcept {
     const S* before = c.row_data(row);
-    simd::write_row(c.row_data(row), column, count, sums, [before](const auto& sum, const auto&, Index j) {
-      return simd::load_as(sum, before + j) + sum;
-    });
+    simd::write_row(c.row_data(row), column, count, sums,
+                    [before](const auto& sum, const auto&, Index j) { return simd::load_as(sum, before + j) + sum; });
   }
 };
 
@@ -87,9 +86,8 @@ struct StoreGated {
   static constexpr Index panel_columns() noexcept { return simd::Tile<S>::width / 2; }
   template <std::size_t V>
   void store(Index row, Index column, const simd::Vector<S> (&sums)[V], Index count) const noexcept {
-    simd::write_row(c.row_data(row), column, count, sums, [](const auto& gate, const auto& up, Index) {
-      return Activation::value(gate) * up;
-    });
+    simd::write_row(c.row_data(row), column, count, sums,
+                    [](const auto& gate, const auto& up, Index) { return Activation::value(gate) * up; });
   }
 };
 

@@ -7,6 +7,7 @@
 #include "embedpool/core/executor.hpp"
 #include "embedpool/core/text_shape.hpp"
 #include "embedpool/kernels/epilogue.hpp"
+#include "embedpool/kernels/packed_gated_weight.hpp"
 #include "embedpool/kernels/packed_weight.hpp"
 
 namespace embedpool {
@@ -25,6 +26,17 @@ void gemm_nt(Rows<const S> a, const WeightView& w, Rows<S> c) {
       c(i, n) = sum;
     }
   }
+}
+
+/// The definition: out[i][n] = act(sum over k of A[i][k] gate[n][k]) (sum over k of A[i][k] up[n][k]).
+template <class Activation, Real S>
+void gemm_nt_gated(Rows<const S> a, const WeightView& gate, const WeightView& up, Rows<S> out) {
+  std::vector<S> of_up(static_cast<std::size_t>(a.rows * up.rows));
+  const Rows<S> factor(of_up.data(), a.rows, up.rows);
+  gemm_nt(a, up, factor);
+  gemm_nt(a, gate, out);
+  for (Index i = 0; i < a.rows; ++i)
+    for (Index n = 0; n < gate.rows; ++n) out(i, n) = Activation::value(out(i, n)) * factor(i, n);
 }
 
 /// The definition: C[i][k] = sum over n of A[i][n] W[n][k].
@@ -50,10 +62,11 @@ struct GemmScratch {
   AlignedBuffer<S> partial;
 };
 
-/// How a product is cut. Nothing of it changes a result: sums are kept exactly between blocks of k, and each element has
-/// one chain in rising k.
+/// How a product is cut. Nothing of it changes a result: sums are kept exactly between blocks of k, and each element
+/// has one chain in rising k.
 ///
-///   group    panels that a job makes and multiplies with: what the source makes at once, and 64 columns where A is long,
+///   group    panels that a job makes and multiplies with: what the source makes at once, and 64 columns where A is
+///   long,
 ///            so that rows of A that were fetched serve all of them
 ///   block    longest run of k that is made at once: the panels of it stay in the second cache beside the rows of A; a
 ///            multiple of every format's block
@@ -74,20 +87,21 @@ struct GemmPlan {
       plan.group *= wide;
     plan.groups = (panels.count() + plan.group - 1) / plan.group;
     plan.block = std::min(panels.depth(), std::min<Index>(2048, cache / (plan.group * width)));
-    // Making a panel costs about as much as multiplying 10 rows with it. Of long A the last groups are split fine, of short
-    // A only those that would leave workers without any.
+    // Making a panel costs about as much as multiplying 10 rows with it. Of long A the last groups are split fine, of
+    // short A only those that would leave workers without any.
     const Index left_over = workers > 1 ? plan.groups % workers : 0;
     const bool is_long = rows >= 48;
     plan.split = workers > 1 && is_long ? std::min(plan.groups, left_over + workers) : left_over;
-    plan.pieces = is_long ? std::min(rows / 24, 2 * workers) : std::min(rows / 12, workers / std::max<Index>(1, left_over));
+    plan.pieces =
+        is_long ? std::min(rows / 24, 2 * workers) : std::min(rows / 12, workers / std::max<Index>(1, left_over));
     plan.pieces = std::max<Index>(1, plan.pieces);
     plan.piece_rows = (rows + plan.pieces - 1) / plan.pieces;
     return plan;
   }
 };
 
-/// Rows [first, first + rows) of C = epilogue(A panels) for the panels [begin, end): makes the panels, straight from the
-/// storage format where they are not packed, and multiplies the rows with them.
+/// Rows [first, first + rows) of C = epilogue(A panels) for the panels [begin, end): makes the panels, straight from
+/// the storage format where they are not packed, and multiplies the rows with them.
 template <Real S, class Panels, class Epilogue>
 void gemm_job(Rows<const S> a, const Panels& panels, Index columns, const Epilogue& epilogue, const GemmPlan& plan,
               Interval panel_range, Index first, Index rows) {
@@ -117,9 +131,8 @@ void gemm_job(Rows<const S> a, const Panels& panels, Index columns, const Epilog
         } else {
           const Index column = (begin + p) * epilogue.panel_columns();
           const Index valid = std::min(epilogue.panel_columns(), columns - column);
-          multiply_panel(part, made[p], so_far, [&](Index row, const auto& sums) {
-            epilogue.store(first + i + row, column, sums, valid);
-          });
+          multiply_panel(part, made[p], so_far,
+                         [&](Index row, const auto& sums) { epilogue.store(first + i + row, column, sums, valid); });
         }
       }
     }

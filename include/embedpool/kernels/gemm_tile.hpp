@@ -15,8 +15,8 @@ struct Tile {
   static constexpr Index width = vectors * lanes<S>;  ///< columns of C, rows of W: the width of a panel
 };
 
-/// sums[r][v] += sum over k of a[r][k] panel[k][v], k rising: one chain of multiply-adds for each element of C, whatever
-/// the number of rows, so that a row's result does not depend on its neighbours.
+/// sums[r][v] += sum over k of a[r][k] panel[k][v], k rising: one chain of multiply-adds for each element of C,
+/// whatever the number of rows, so that a row's result does not depend on its neighbours.
 ///
 /// Shapes  a R rows of K values, `stride` apart; panel [K, Tile::width], of which the first V registers are used
 template <int R, int V, Real S>
@@ -35,8 +35,8 @@ template <int R, int V, Real S>
   }
 }
 
-/// One tile of C: out[r] = partial[r] + sum over k of a[r][k] panel[k], or without `partial` when it is null. Rows of out
-/// and partial are Tile::width apart.
+/// One tile of C: out[r] = partial[r] + sum over k of a[r][k] panel[k], or without `partial` when it is null. Rows of
+/// out and partial are Tile::width apart.
 ///
 /// The hot loop of the library, compiled once for each shape: what becomes of the sums is decided outside, behind a few
 /// values in the first cache.
@@ -56,7 +56,8 @@ template <int R, int V, Real S>
     for (int v = 0; v < V; ++v) sums[r][v].store_aligned(out + r * Tile<S>::width + v * lanes<S>);
 }
 
-/// All rows of `a` against one panel, in as few tiles as can be and these as even as can be (7 = 4 + 3, 32 = 6 + 6 + 5 + 5
+/// All rows of `a` against one panel, in as few tiles as can be and these as even as can be (7 = 4 + 3, 32 = 6 + 6 + 5
+/// + 5
 /// + 5 + 5): a tile of few rows waits for the panel. The split does not change any result.
 ///
 /// Shapes  a [M, depth]; panel [depth, width], 64-byte aligned; partial null or [M, width], aligned. Only the first V

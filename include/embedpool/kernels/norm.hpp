@@ -30,8 +30,9 @@ void rms_norm_row(std::span<const S> x, const S* gain, S eps, S* out) noexcept {
   for (std::size_t i = 0; i < x.size(); ++i) out[i] = x[i] * scale * gain[i];
 }
 
-/// LayerNorm of one row, the definition: out = (x - mean) / sqrt(variance + eps) .* gain + bias, the variance divided by D
-/// and summed in a pass of its own, so that a large common offset costs no accuracy. x and out may be the same row.
+/// LayerNorm of one row, the definition: out = (x - mean) / sqrt(variance + eps) .* gain + bias, the variance divided
+/// by D and summed in a pass of its own, so that a large common offset costs no accuracy. x and out may be the same
+/// row.
 template <Real S>
 void layer_norm_row(std::span<const S> x, const S* gain, const S* bias, S eps, S* out) noexcept {
   const S count = static_cast<S>(x.size());

@@ -103,8 +103,8 @@ struct GatedPanels {
   }
 };
 
-/// The panels of P = W, for C = A W: panel p holds columns [p * width, (p + 1) * width) of W. Storage blocks lie along the
-/// columns, so panels are made in groups that a block fits into, or that make good use of a cache line.
+/// The panels of P = W, for C = A W: panel p holds columns [p * width, (p + 1) * width) of W. Storage blocks lie along
+/// the columns, so panels are made in groups that a block fits into, or that make good use of a cache line.
 template <Real S>
 struct ColumnPanels {
   WeightView w;

@@ -9,8 +9,8 @@
 
 namespace embedpool {
 
-/// Which two values of a head turn together: (i, i + d/2), as Hugging Face checkpoints are stored, or (2 i, 2 i + 1), as
-/// the permuted q and k rows of Llama-family GGUF files want it.
+/// Which two values of a head turn together: (i, i + d/2), as Hugging Face checkpoints are stored, or (2 i, 2 i + 1),
+/// as the permuted q and k rows of Llama-family GGUF files want it.
 enum class RotaryStyle { halves, interleaved };
 
 /// cos and sin of position * inverse frequency for positions [0, positions), computed in double.
@@ -69,16 +69,18 @@ namespace simd {
 
 /// A register of pairs turned: (a, b) -> (a cos - b sin, a sin + b cos).
 template <class Register>
-[[gnu::always_inline]] inline void turn(Register& a, Register& b, const Register& cosine, const Register& sine) noexcept {
+[[gnu::always_inline]] inline void turn(Register& a, Register& b, const Register& cosine,
+                                        const Register& sine) noexcept {
   const Register left = a * cosine - b * sine;
   b = a * sine + b * cosine;
   a = left;
 }
 
-/// As scalar::rotate_row, a register of pairs at a time. Interleaved pairs are sorted into one register of first and one
-/// of second values, turned, and interleaved again.
+/// As scalar::rotate_row, a register of pairs at a time. Interleaved pairs are sorted into one register of first and
+/// one of second values, turned, and interleaved again.
 template <Real S>
-void rotate_row(S* x, Index heads, Index position, const RotaryTable<S>& table, RotaryStyle style, S sign = S(1)) noexcept {
+void rotate_row(S* x, Index heads, Index position, const RotaryTable<S>& table, RotaryStyle style,
+                S sign = S(1)) noexcept {
   using Short = ShortVector<S>;
   constexpr Index n = lanes<S>, m = 16 / sizeof(S);
   const Index pairs = table.pairs(), whole = style == RotaryStyle::halves ? pairs / n * n : pairs / m * m;
@@ -118,7 +120,8 @@ using simd::rotate_row;
 ///
 /// Shapes  x [N, heads d]
 template <Real S, Executor E>
-void rotate(Rows<S> x, Index heads, const Segments& segments, const RotaryTable<S>& table, RotaryStyle style, E& executor) {
+void rotate(Rows<S> x, Index heads, const Segments& segments, const RotaryTable<S>& table, RotaryStyle style,
+            E& executor) {
   executor.parallel_for(segments.size(), [&](Index b, Index) {
     for (Index t = 0; t < segments.shape(b).tokens; ++t)
       rotate_row(x.row_data(segments.offset(b) + t), heads, t, table, style);

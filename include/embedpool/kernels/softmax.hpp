@@ -29,7 +29,8 @@ void softmax(std::span<S> x) noexcept {
   constexpr auto n = static_cast<std::size_t>(lanes<S>);
   const std::size_t whole = x.size() / n * n, rest = x.size() - whole;
   alignas(64) S tail[n];
-  std::fill(std::copy(x.begin() + static_cast<Index>(whole), x.end(), tail), tail + n, -std::numeric_limits<S>::infinity());
+  std::fill(std::copy(x.begin() + static_cast<Index>(whole), x.end(), tail), tail + n,
+            -std::numeric_limits<S>::infinity());
 
   Vector<S> largest = Vector<S>::load_aligned(tail);
   for (std::size_t i = 0; i < whole; i += n) largest = xsimd::max(largest, Vector<S>::load_unaligned(&x[i]));

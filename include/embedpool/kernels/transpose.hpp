@@ -102,8 +102,9 @@ inline void transpose_16_by_16(const float* in, Index in_stride, float* out, Ind
 
 /// out[j * stride + i] = in[i][j] for all rows of `in`, a multiple of `lanes`, and any number of columns.
 ///
-/// Goes through `lanes` rows at a time, a cache line's width in each step: rows a power of two apart would evict each other
-/// if more were open. Where a register fills a line of `out`, for a long run of columns, else until the line is full.
+/// Goes through `lanes` rows at a time, a cache line's width in each step: rows a power of two apart would evict each
+/// other if more were open. Where a register fills a line of `out`, for a long run of columns, else until the line is
+/// full.
 ///
 /// Shapes  in [m, n]; out n groups of m values, `stride` apart
 template <Real S>

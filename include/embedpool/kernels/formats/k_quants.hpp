@@ -38,8 +38,8 @@ inline void decode_q3_k(const std::byte* block, float* out) noexcept {
       for (int part = 0; part < 2; ++part, ++sub) {
         const float scale = d * static_cast<float>(q3_k_scale(sub, block + 96));
         for (int l = 16 * part; l < 16 * part + 16; ++l)
-          *out++ = scale * static_cast<float>(((load_byte(q + l) >> shift) & 3) -
-                                              ((load_byte(high + l) >> bit) & 1 ? 0 : 4));
+          *out++ = scale *
+                   static_cast<float>(((load_byte(q + l) >> shift) & 3) - ((load_byte(high + l) >> bit) & 1 ? 0 : 4));
       }
 }
 

@@ -10,8 +10,8 @@ namespace embedpool::formats {
 /// 32 consecutive values of a quantised row before they become reals: w = scale[i / 16] q[i] + offset[i / 16].
 ///
 /// Every block format of ggml has this shape with integers of at most 8 bits. d has 11 significant bits, a sub-block's
-/// scale at most 7 and q at most 6 beside it (8 where there is no such scale), so scale * q is exact in a float, and the
-/// value is the definition's to the bit whether the sum is fused or not.
+/// scale at most 7 and q at most 6 beside it (8 where there is no such scale), so scale * q is exact in a float, and
+/// the value is the definition's to the bit whether the sum is fused or not.
 struct UnpackedValues {
   __m128i q[2];  ///< signed bytes
   float scale[2];
@@ -107,7 +107,8 @@ inline UnpackedValues unpack<Format::Q3_K>(const std::byte* block, int sub) noex
 template <>
 inline UnpackedValues unpack<Format::Q4_K>(const std::byte* block, int sub) noexcept {
   const auto [s, m] = scale_minimum_of(sub, block + 4);
-  const float scale = load_half(block) * static_cast<float>(s), offset = -(load_half(block + 2) * static_cast<float>(m));
+  const float scale = load_half(block) * static_cast<float>(s),
+              offset = -(load_half(block + 2) * static_cast<float>(m));
   const std::byte* q = block + 16 + 32 * (sub / 2);
   const int shift = 4 * (sub % 2);
   return {{shifted_bits(load_16_bytes(q), shift, 15), shifted_bits(load_16_bytes(q + 16), shift, 15)},
@@ -118,7 +119,8 @@ template <>
 inline UnpackedValues unpack<Format::Q5_K>(const std::byte* block, int sub) noexcept {
   UnpackedValues values;
   const auto [s, m] = scale_minimum_of(sub, block + 4);
-  const float scale = load_half(block) * static_cast<float>(s), offset = -(load_half(block + 2) * static_cast<float>(m));
+  const float scale = load_half(block) * static_cast<float>(s),
+              offset = -(load_half(block + 2) * static_cast<float>(m));
   for (int part = 0; part < 2; ++part) {
     const __m128i low = shifted_bits(load_16_bytes(block + 48 + 32 * (sub / 2) + 16 * part), 4 * (sub % 2), 15);
     const __m128i high = shifted_bits(load_16_bytes(block + 16 + 16 * part), sub, 1);
@@ -144,7 +146,8 @@ inline UnpackedValues unpack<Format::Q6_K>(const std::byte* block, int sub) noex
 }
 /// Sixteen nibbles as the signed bytes of iq4_values.
 inline __m128i iq4_bytes(__m128i nibbles) noexcept {
-  return _mm_shuffle_epi8(_mm_setr_epi8(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113), nibbles);
+  return _mm_shuffle_epi8(_mm_setr_epi8(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113),
+                          nibbles);
 }
 template <>
 inline UnpackedValues unpack<Format::IQ4_NL>(const std::byte* block, int) noexcept {
