@@ -93,18 +93,67 @@ TEST_CASE("every hostile file is refused with file, place and cause") {
   refuses(Builder{}.header(0, 1).add<std::uint64_t>(std::uint64_t(1) << 62).add<std::uint64_t>(0), "metadata key 0");
   refuses(Builder{}.header(0, 1).text("key").add<std::uint32_t>(77).add<std::uint64_t>(0), "value type 77");
   refuses(Builder{}.header(0, 1).text("key").add<std::uint32_t>(Array).add<std::uint32_t>(U8).add<std::uint64_t>(1 << 30), "key");
-  refuses(Builder{}.header(0, 1).text("key").add<std::uint32_t>(Array).add<std::uint32_t>(Array).add<std::uint64_t>(1).add<std::uint64_t>(0),
-          "arrays of arrays");
+  refuses(Builder{}.header(0, 1).text("key").add<std::uint32_t>(Bool).add<std::uint8_t>(2), "true (1) or false (0)");
+  refuses(Builder{}.header(0, 1).text("key").add<std::uint32_t>(Array).add<std::uint32_t>(U64).add<std::uint64_t>(1).add(~std::uint64_t(0)),
+          "too large");
+  refuses(Builder{}.header(0, 1).text(std::string(65536, 'k')).add<std::uint32_t>(U8).add<std::uint8_t>(0), "longer than");
+  refuses(Builder{}.header(0, 1).text("key").add<std::uint32_t>(Array).add<std::uint32_t>(Array).add<std::uint64_t>(1)
+              .add<std::uint32_t>(U32).add(~std::uint64_t(0)), "do not fit");
+  Builder nested;
+  nested.header(0, 1).text("key").add<std::uint32_t>(Array);
+  for (int depth = 0; depth < 20; ++depth) nested.add<std::uint32_t>(Array).add<std::uint64_t>(1);
+  refuses(nested.add<std::uint32_t>(U8).add<std::uint64_t>(0), "nested too deeply");
   refuses(Builder{}.header(0, 2).text("k").add<std::uint32_t>(U32).add<std::uint32_t>(1).text("k").add<std::uint32_t>(U32).add<std::uint32_t>(1),
           "twice");
   refuses(Builder{}.header(1, 0).tensor("t", {1, 1, 1, 1, 1}, 0, 0), "5 dimensions");
   refuses(Builder{}.header(1, 0).tensor("t", {std::uint64_t(1) << 40, std::uint64_t(1) << 40}, 0, 0), "overflows");
   refuses(Builder{}.header(1, 0).tensor("t", {4}, 0, 0).align(), "is the file complete");
   refuses(Builder{}.header(1, 0).tensor("t", {4}, 0, std::uint64_t(1) << 63).align(), "is the file complete");
+  // An extent of 0 first: the product of all is 0, but those of some overflow.
+  refuses(Builder{}.header(1, 0).tensor("t", {0, std::uint64_t(1) << 40, std::uint64_t(1) << 40}, 0, 0), "overflows");
+  refuses(Builder{}.header(1, 0).tensor("t", {4}, 0, 8).align(), "no multiple");
+  refuses(Builder{}.header(2, 0).tensor("a", {16}, 0, 0).tensor("b", {4}, 0, 32).align().align(256), "shares bytes with tensor a");
+  refuses(Builder{}.header(1, 0).tensor("t", {256}, 16, 0).align(), "is the file complete");  // listed types have sizes too
   refuses(Builder{}.header(1, 0).tensor("t", {33}, 8, 0).align(), "whole number");
   refuses(Builder{}.header(2, 0).tensor("t", {0}, 0, 0).tensor("t", {0}, 0, 0), "twice");
   refuses(Builder{}.header(0, 1).text("general.alignment").add<std::uint32_t>(U32).add<std::uint32_t>(24), "power of two");
   refuses(Builder{}.header(0, 1).text("general.alignment").add<std::uint32_t>(U32).add<std::uint32_t>(0), "general.alignment");
+}
+
+TEST_CASE("arrays of arrays are passed over, and what stands behind them is read") {
+  Builder b;
+  b.header(0, 2).text("table").add<std::uint32_t>(Array).add<std::uint32_t>(Array).add<std::uint64_t>(2);
+  b.add<std::uint32_t>(String).add<std::uint64_t>(2).text("a").text("bc");
+  b.add<std::uint32_t>(U32).add<std::uint64_t>(1).add<std::uint32_t>(7);
+  b.text("behind").add<std::uint32_t>(U32).add<std::uint32_t>(5);
+  const auto file = parse(b.bytes);
+  CHECK(file.integer("behind", 0, 10) == 5);
+  CHECK(file.has("table"));
+  CHECK_THROWS_WITH_AS(file.strings("table"), doctest::Contains("table: must be an array of strings"), FileError);
+}
+
+TEST_CASE("names from a hostile file stay one line of bounded length in messages") {
+  const std::string name = "a\nb\x1b[2J" + std::string(5000, 'x');
+  try {
+    parse(Builder{}.header(1, 0).tensor(name, {4}, 0, 0).align().bytes);
+    FAIL("the file is too short for its tensor");
+  } catch (const FileError& error) {
+    const std::string message = error.what();
+    CHECK(message.find("a\\x0ab\\x1b[2J") != std::string::npos);
+    CHECK(message.find('\n') == std::string::npos);
+    CHECK(message.size() < 2000);
+  }
+}
+
+TEST_CASE("integer tensors and types that kernels cannot decode are listed by name with their bytes") {
+  Builder b;
+  b.header(2, 0).tensor("numbers", {2}, 26, 0).tensor("blocks", {256}, 16, 32).align();
+  b.add<std::int32_t>(-5).add<std::int32_t>(6).align();
+  b.bytes += std::string(66, '\0');
+  const auto file = parse(b.bytes);
+  CHECK(io::integers_of(file.at("numbers")) == std::vector<std::int64_t>{-5, 6});
+  CHECK(file.at("blocks").data.size() == 66);
+  CHECK_THROWS_WITH_AS(file.at("blocks").weight(), doctest::Contains("IQ2_XXS"), FileError);
 }
 
 TEST_CASE("a tensor of an unknown type is listed, and refused only when its weights are asked for") {

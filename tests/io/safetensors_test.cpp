@@ -78,6 +78,12 @@ TEST_CASE("every hostile header is refused with file, place and cause") {
   refuses(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[3,5]}})", "12345",
           "hole");
   refuses(R"({"__metadata__":{"a":1}})", "", "__metadata__");
+  // Silently taking the last of two would hide a tensor, or let two programs read the same file differently.
+  refuses(R"({"t":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"t":{"dtype":"I8","shape":[1],"data_offsets":[0,1]}})", "1",
+          "'t' stands twice");
+  refuses(R"({"t":{"dtype":"U8","shape":[1],"shape":[2],"data_offsets":[0,1]}})", "1", "'shape' stands twice");
+  refuses(tensor(R"({"dtype":"U8","shape":[0,4294967296,4294967296],"data_offsets":[0,0]})"), "", "overflow");
+  refuses(tensor(R"({"dtype":"U8","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[0,1]})"), "1", "at most 8");
   CHECK_THROWS_WITH_AS(parse("1234567"), doctest::Contains("header length"), FileError);
   CHECK_THROWS_WITH_AS(parse(std::string(8, '\xff')), doctest::Contains("larger"), FileError);
   CHECK_THROWS_WITH_AS(parse(file_of("{}", "").substr(0, 9)), doctest::Contains("inside the header"), FileError);
@@ -94,6 +100,8 @@ TEST_CASE("what the writer wrote reads back, and equal contents give equal bytes
   const Matrix<double> wide = Matrix<double>::Random(3, 5);
   const Matrix<float> narrow = Matrix<float>::Random(1, 7);
   const std::vector<std::int64_t> numbers{1, -2, 3};
+  const std::vector<std::int32_t> small{-7, 8};
+  const std::vector<std::uint8_t> bytes{0, 255};
   const auto write = [&] {
     io::SafetensorsWriter writer;
     writer.add_metadata("a", "b\"\n");
@@ -101,7 +109,12 @@ TEST_CASE("what the writer wrote reads back, and equal contents give equal bytes
     writer.add("narrow", narrow, true);
     writer.add("numbers", {3}, std::span<const std::int64_t>(numbers));
     CHECK_THROWS_AS(writer.add("wide", wide), ShapeError);
+    writer.add("small", {1, 2}, std::span<const std::int32_t>(small));
+    writer.add("bytes", {2}, std::span<const std::uint8_t>(bytes));
     CHECK_THROWS_AS(writer.add("short", {4}, std::span<const std::int64_t>(numbers)), ShapeError);
+    CHECK_THROWS_WITH_AS(writer.add("negative", {-1, -3}, std::span<const std::int64_t>(numbers)), doctest::Contains("negative"), ShapeError);
+    CHECK_THROWS_AS(writer.add("huge", {Index(1) << 62, 4, 3}, std::span<const std::int64_t>(numbers)), ShapeError);
+    CHECK_THROWS_AS(writer.add("__metadata__", {3}, std::span<const std::int64_t>(numbers)), ShapeError);
     writer.write(path);
     std::ifstream stream(path, std::ios::binary);
     return (std::stringstream() << stream.rdbuf()).str();
@@ -114,7 +127,18 @@ TEST_CASE("what the writer wrote reads back, and equal contents give equal bytes
   CHECK(io::matrix_of<float>(file.at("narrow")) == narrow);
   CHECK(file.at("narrow").shape == std::vector<Index>{7});
   CHECK(io::integers_of(file.at("numbers")) == numbers);
+  CHECK(io::integers_of(file.at("small")) == std::vector<std::int64_t>{-7, 8});
+  CHECK(file.at("small").shape == std::vector<Index>{1, 2});
+  CHECK(io::integers_of(file.at("bytes")) == std::vector<std::int64_t>{0, 255});
   std::filesystem::remove(path);
+}
+
+TEST_CASE("a name that is no UTF-8 is refused before anything is written") {
+  const auto path = std::filesystem::temp_directory_path() / ("embedpool_" + std::to_string(getpid()) + "_name.safetensors");
+  io::SafetensorsWriter writer;
+  writer.add("\xff", Matrix<float>(Matrix<float>::Ones(1, 1)));
+  CHECK_THROWS_WITH_AS(writer.write(path), doctest::Contains("UTF-8"), FileError);
+  CHECK(!std::filesystem::exists(path));
 }
 
 TEST_CASE("missing files and folders are refused by name") {

@@ -19,11 +19,29 @@ class ShapeError : public Error {
   using Error::Error;
 };
 
+namespace detail {
+/// Text of a file as one line that is safe on any terminal: control characters as \xNN, cut after `longest` bytes.
+inline std::string printable(std::string_view text, std::size_t longest) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string line;
+  std::size_t end = text.size() < longest ? text.size() : longest;
+  while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // whole characters
+  for (const char c : text.substr(0, end)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte != 0x7f) line += c;
+    else line += {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
+  }
+  return end < text.size() ? line + "..." : line;
+}
+}  // namespace detail
+
 /// A file is missing, truncated, corrupt, hostile, or does not fit what it is used for: "<file>: <where>: <cause>".
+/// Names and values of a hostile file may stand in the message: it is one line of bounded length all the same.
 class FileError : public Error {
  public:
   FileError(std::string_view file, std::string_view where, std::string_view cause)
-      : Error(std::string(file) + ": " + std::string(where) + (where.empty() ? "" : ": ") + std::string(cause)) {}
+      : Error(detail::printable(file, 4096) + ": " + detail::printable(where, 300) + (where.empty() ? "" : ": ") +
+              detail::printable(cause, 1000)) {}
 };
 
 /// Throws ShapeError("<where>: <what> must be in [low, high], got <got>") unless low <= got <= high.

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "embedpool/core/error.hpp"
@@ -18,13 +19,27 @@ namespace embedpool::io {
 /// A file that appears whole or not at all: it is written beside its place and moved there by commit(); without a
 /// commit it is removed.
 ///
-/// Errors  FileError with the system's reason: no such folder, no permission, disk full
+/// Errors  FileError with the system's reason: no such folder, no permission, disk full; a folder in its place
 class AtomicFile {
  public:
-  explicit AtomicFile(std::filesystem::path path)
-      : path_(std::move(path)), temporary_(path_.string() + ".part" + std::to_string(getpid())) {
-    file_ = std::fopen(temporary_.c_str(), "wb");
-    if (file_ == nullptr) fail("open for writing");
+  explicit AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
+    std::error_code ignored;  // what cannot be looked at is reported when it is opened
+    if (std::filesystem::is_directory(path_, ignored)) throw FileError(path_.string(), "open for writing", "is a directory");
+    // Writers of the same file, in this process and others, each have a temporary of their own.
+    int descriptor = -1;
+    for (int attempt = 0; attempt < 1000 && descriptor < 0; ++attempt) {
+      temporary_ = path_.string() + ".part" + std::to_string(getpid()) + "-" + std::to_string(attempt);
+      descriptor = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+      if (descriptor < 0 && errno != EEXIST) break;
+    }
+    if (descriptor < 0) fail("open for writing");
+    file_ = fdopen(descriptor, "wb");
+    if (file_ != nullptr) return;
+    const int reason = errno;
+    ::close(descriptor);
+    std::remove(temporary_.c_str());
+    errno = reason;
+    fail("open for writing");
   }
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;

@@ -1,5 +1,6 @@
 #pragma once
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
 #include <memory>
@@ -7,7 +8,9 @@
 #include <vector>
 
 #include "embedpool/io/byte_reader.hpp"
+#include "embedpool/io/gguf_tensor_type.hpp"
 #include "embedpool/io/gguf_value.hpp"
+#include "embedpool/io/read_gguf_value.hpp"
 #include "embedpool/io/mapped_file.hpp"
 #include "embedpool/io/tensor.hpp"
 
@@ -15,9 +18,9 @@ namespace embedpool::io {
 
 /// One GGUF file, version 2 or 3: metadata and tensors, used where they are mapped.
 ///
-/// Every count, length and offset is checked against the bytes that are left before anything is allocated or read.
-/// Tensor shapes are outermost first ([out, in]), the reverse of the file's order. A tensor of a type that kernels do
-/// not know is listed without a format, and refused when its weights are asked for.
+/// Every count, length and offset is checked against the bytes that are left before anything is allocated or read; no
+/// two tensors share a byte. Tensor shapes are outermost first ([out, in]), the reverse of the file's order. A tensor of
+/// a type that kernels do not know is listed without a format, and refused when its weights are asked for.
 ///
 /// Errors  FileError naming file, key or tensor, and cause
 /// Source  docs/gguf.md of ggml-org/ggml
@@ -40,8 +43,8 @@ class GgufFile {
     const auto tensor_count = reader.read<std::uint64_t>("tensor count");
     const auto value_count = reader.read<std::uint64_t>("metadata count");
     // The shortest entries: an empty name, 0 dimensions, type, offset; an empty key, type, one byte.
-    require_count(tensor_count, 24, reader, "tensor count");
-    require_count(value_count, 13, reader, "metadata count");
+    detail::require_gguf_count(tensor_count, 24, reader, "tensor count");
+    detail::require_gguf_count(value_count, 13, reader, "metadata count");
     for (std::uint64_t i = 0; i < value_count; ++i) read_value(reader);
     read_tensors(reader, bytes, tensor_count);
   }
@@ -104,8 +107,6 @@ class GgufFile {
   [[noreturn]] void fail(std::string_view key, std::string_view cause) const { throw FileError(name_, key, cause); }
 
  private:
-  enum ValueType : std::uint32_t { U8, I8, U16, I16, U32, I32, F32, Bool, String, Array, U64, I64, F64 };
-
   const GgufValue& get(std::string_view key) const {
     const auto found = metadata_.find(key);
     if (found == metadata_.end()) fail(key, "missing");
@@ -118,136 +119,71 @@ class GgufFile {
     return *value;
   }
 
-  static void require_count(std::uint64_t count, std::size_t least_bytes, const ByteReader& reader, std::string_view what) {
-    if (count > reader.left() / least_bytes)
-      throw FileError(reader.file(), what, std::to_string(count) + " entries do not fit into the " +
-                                               std::to_string(reader.left()) + " bytes that are left");
-  }
-
-  static std::string_view read_string(ByteReader& reader, std::string_view what) {
-    const auto length = reader.read<std::uint64_t>(what);
-    require_count(length, 1, reader, what);
-    return reader.read_text(static_cast<std::size_t>(length), what);
-  }
-
-  static std::int64_t read_integer(ByteReader& reader, std::uint32_t type, std::string_view key) {
-    switch (type) {
-      case U8: return reader.read<std::uint8_t>(key);
-      case I8: return reader.read<std::int8_t>(key);
-      case U16: return reader.read<std::uint16_t>(key);
-      case I16: return reader.read<std::int16_t>(key);
-      case U32: return reader.read<std::uint32_t>(key);
-      case I32: return reader.read<std::int32_t>(key);
-      case Bool: return reader.read<std::uint8_t>(key) != 0;
-      case I64: return reader.read<std::int64_t>(key);
-      case U64: {
-        const auto value = reader.read<std::uint64_t>(key);
-        if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
-          throw FileError(reader.file(), key, "integer is too large");
-        return static_cast<std::int64_t>(value);
-      }
-      default: throw FileError(reader.file(), key, "unknown value type " + std::to_string(type));
-    }
-  }
-
-  static GgufValue read_array(ByteReader& reader, std::string_view key) {
-    const auto type = reader.read<std::uint32_t>(key);
-    const auto count = reader.read<std::uint64_t>(key);
-    const std::size_t least_bytes = type == String ? 8 : 1;
-    require_count(count, least_bytes, reader, key);
-    if (type == String) {
-      std::vector<std::string_view> strings(static_cast<std::size_t>(count));
-      for (auto& text : strings) text = read_string(reader, key);
-      return strings;
-    }
-    if (type == F32 || type == F64) {
-      std::vector<double> numbers(static_cast<std::size_t>(count));
-      for (auto& number : numbers) number = type == F32 ? reader.read<float>(key) : reader.read<double>(key);
-      return numbers;
-    }
-    if (type == Array) throw FileError(reader.file(), key, "arrays of arrays are not supported");
-    std::vector<std::int64_t> integers(static_cast<std::size_t>(count));
-    for (auto& integer : integers) integer = read_integer(reader, type, key);
-    return integers;
-  }
-
   void read_value(ByteReader& reader) {
-    const std::string key(read_string(reader, "metadata key " + std::to_string(metadata_.size())));
-    const auto type = reader.read<std::uint32_t>(key);
-    GgufValue value;
-    if (type == F32) value = static_cast<double>(reader.read<float>(key));
-    else if (type == F64) value = reader.read<double>(key);
-    else if (type == Bool) value = reader.read<std::uint8_t>(key) != 0;
-    else if (type == String) value = read_string(reader, key);
-    else if (type == Array) value = read_array(reader, key);
-    else if (type == U64) value = reader.read<std::uint64_t>(key);
-    else value = read_integer(reader, type, key);
-    if (!metadata_.emplace(key, std::move(value)).second) fail(key, "stands twice in the file");
+    const std::string key = detail::read_gguf_name(reader, "metadata key " + std::to_string(metadata_.size()));
+    if (!metadata_.emplace(key, detail::read_gguf_value(reader, key)).second) fail(key, "stands twice in the file");
   }
 
-  struct Type {
-    std::uint32_t number;
-    Format format;
+  /// Where a tensor lies, as the file states it.
+  struct Place {
+    Tensor* tensor;
+    const GgufTensorType* type;  ///< null for a type of unknown size
+    std::uint64_t offset;
   };
-  static std::optional<Format> format_of(std::uint32_t type) {
-    static constexpr Type types[] = {{0, Format::F32},   {1, Format::F16},   {2, Format::Q4_0},    {3, Format::Q4_1},
-                                     {6, Format::Q5_0},  {7, Format::Q5_1},  {8, Format::Q8_0},    {10, Format::Q2_K},
-                                     {11, Format::Q3_K}, {12, Format::Q4_K}, {13, Format::Q5_K},   {14, Format::Q6_K},
-                                     {20, Format::IQ4_NL}, {23, Format::IQ4_XS}, {28, Format::F64}, {30, Format::BF16}};
-    for (const Type& known : types)
-      if (known.number == type) return known.format;
-    return std::nullopt;
-  }
 
   void read_tensors(ByteReader& reader, std::span<const std::byte> bytes, std::uint64_t count) {
-    struct Place {
-      std::string name;
-      std::uint64_t offset;
-    };
     std::vector<Place> places;
     for (std::uint64_t i = 0; i < count; ++i) {
       Tensor tensor;
-      tensor.name = std::string(read_string(reader, "name of tensor " + std::to_string(i)));
+      tensor.name = detail::read_gguf_name(reader, "name of tensor " + std::to_string(i));
       tensor.file = name_;
       tensor.owner = owner_;
       const auto dimensions = reader.read<std::uint32_t>(tensor.name);
       if (dimensions > 4) tensor.fail("has " + std::to_string(dimensions) + " dimensions, at most 4 are allowed");
-      Index product = 1;
-      for (std::uint32_t d = 0; d < dimensions; ++d) {
-        const auto extent = reader.read<std::uint64_t>(tensor.name);
-        if (extent > static_cast<std::uint64_t>(std::numeric_limits<Index>::max()) ||
-            __builtin_mul_overflow(product, static_cast<Index>(extent), &product))
-          tensor.fail("shape overflows");
-        tensor.shape.push_back(static_cast<Index>(extent));
-      }
+      for (std::uint32_t d = 0; d < dimensions; ++d) tensor.add_extent(reader.read<std::uint64_t>(tensor.name));
       std::reverse(tensor.shape.begin(), tensor.shape.end());
-      const auto type = reader.read<std::uint32_t>(tensor.name);
-      tensor.format = format_of(type);
-      tensor.type = tensor.format ? std::string(info(*tensor.format).name) : "ggml type " + std::to_string(type);
+      const auto number = reader.read<std::uint32_t>(tensor.name);
+      const GgufTensorType* type = find_gguf_tensor_type(number);
+      tensor.type = type != nullptr ? std::string(type->name) : "ggml type " + std::to_string(number);
+      if (type != nullptr) tensor.format = type->format;
       const auto offset = reader.read<std::uint64_t>(tensor.name);
-      places.push_back({tensor.name, offset});
-      if (!tensors_.emplace(tensor.name, tensor).second) tensor.fail("stands twice in the file");
+      const auto [entry, added] = tensors_.emplace(tensor.name, tensor);
+      if (!added) tensor.fail("stands twice in the file");
+      places.push_back({&entry->second, type, offset});
     }
     const Index alignment = integer_or("general.alignment", 32, 1, Index(1) << 20);
     if ((alignment & (alignment - 1)) != 0) fail("general.alignment", "must be a power of two");
     const auto align = static_cast<std::size_t>(alignment);
     const std::size_t data_begin = (reader.position() + align - 1) / align * align;
-    for (const Place& place : places) locate(tensors_.at(place.name), bytes, data_begin, place.offset);
+    const auto data = bytes.subspan(std::min(data_begin, bytes.size()));
+    for (const Place& place : places) locate(place, data, align);
+    refuse_overlap(places);
   }
 
-  static void locate(Tensor& tensor, std::span<const std::byte> bytes, std::size_t data_begin, std::uint64_t offset) {
-    if (!tensor.format) return;  // of unknown size
-    const FormatInfo layout = info(*tensor.format);
+  static void locate(const Place& place, std::span<const std::byte> data, std::size_t alignment) {
+    Tensor& tensor = *place.tensor;
+    if (place.offset % alignment != 0)
+      tensor.fail("its offset " + std::to_string(place.offset) + " is no multiple of the file's alignment " +
+                  std::to_string(alignment));
+    if (place.type == nullptr) return;
     const Index row = tensor.shape.empty() ? 1 : tensor.shape.back();
-    if (row % layout.block_values != 0)
+    if (row % place.type->block_values != 0)
       tensor.fail("rows of " + std::to_string(row) + " values are no whole number of " + tensor.type + " blocks");
     Index size = 0;
-    if (__builtin_mul_overflow(tensor.size() / layout.block_values, layout.block_bytes, &size)) tensor.fail("shape overflows");
-    const std::size_t available = bytes.size() > data_begin ? bytes.size() - data_begin : 0;
-    if (offset > available || static_cast<std::uint64_t>(size) > available - offset)
-      tensor.fail("its " + std::to_string(size) + " bytes at offset " + std::to_string(offset) +
-                  " lie outside the data of " + std::to_string(available) + " bytes: is the file complete?");
-    tensor.data = bytes.subspan(data_begin + static_cast<std::size_t>(offset), static_cast<std::size_t>(size));
+    if (__builtin_mul_overflow(tensor.size() / place.type->block_values, place.type->block_bytes, &size))
+      tensor.fail("shape overflows");
+    if (place.offset > data.size() || static_cast<std::uint64_t>(size) > data.size() - place.offset)
+      tensor.fail("its " + std::to_string(size) + " bytes at offset " + std::to_string(place.offset) +
+                  " lie outside the data of " + std::to_string(data.size()) + " bytes: is the file complete?");
+    tensor.data = data.subspan(static_cast<std::size_t>(place.offset), static_cast<std::size_t>(size));
+  }
+
+  static void refuse_overlap(std::vector<Place>& places) {
+    std::erase_if(places, [](const Place& place) { return place.tensor->data.empty(); });
+    std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) { return a.offset < b.offset; });
+    for (std::size_t i = 1; i < places.size(); ++i)
+      if (places[i].offset - places[i - 1].offset < places[i - 1].tensor->data.size())
+        places[i].tensor->fail("shares bytes with tensor " + places[i - 1].tensor->name);
   }
 
   std::string name_;

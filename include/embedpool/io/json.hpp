@@ -3,8 +3,10 @@
 #include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "embedpool/io/mapped_file.hpp"
 
@@ -15,9 +17,17 @@ using Json = nlohmann::json;
 /// Deepest nesting that a configuration or header may have; real ones have about ten levels.
 inline constexpr int json_depth_limit = 64;
 
-/// Parses JSON text that came from `file`. Errors: FileError with the place; too deep nesting is refused.
-inline Json parse_json(std::string_view text, std::string_view file, std::string_view where = "") {
-  // The parser recurses nowhere, but destroying and printing a value does, so depth is bounded before it is built.
+/// Largest JSON file that is read; the largest real tokenizers take about 40 MB.
+inline constexpr std::size_t json_size_limit = std::size_t(1) << 28;
+
+/// What a key that stands twice in one object means. Most software silently takes the last.
+enum class DuplicateKeys { last_counts, refused };
+
+namespace detail {
+
+/// Errors: FileError when brackets outside strings nest deeper than the limit. The parser itself does not recurse, but
+/// printing and destroying a value does, so depth is bounded before anything is built.
+inline void require_shallow(std::string_view text, std::string_view file, std::string_view where) {
   int depth = 0;
   bool in_string = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -33,8 +43,29 @@ inline Json parse_json(std::string_view text, std::string_view file, std::string
       --depth;
     }
   }
+}
+
+/// A callback for the parser that throws FileError when an object names a key twice.
+inline Json::parser_callback_t refuse_duplicate_keys(std::string_view file, std::string_view where) {
+  return [=, open = std::vector<std::set<std::string>>()](int, Json::parse_event_t event, Json& value) mutable {
+    if (event == Json::parse_event_t::object_start) open.emplace_back();
+    if (event == Json::parse_event_t::object_end) open.pop_back();
+    if (event == Json::parse_event_t::key && !open.back().insert(value.get<std::string>()).second)
+      throw FileError(file, where, "the key '" + value.get<std::string>().substr(0, 200) + "' stands twice");
+    return true;
+  };
+}
+
+}  // namespace detail
+
+/// Parses JSON text that came from `file`. Errors: FileError with line and column; what JSON does not know (NaN,
+/// comments, invalid UTF-8, numbers beyond double) and too deep nesting are refused.
+inline Json parse_json(std::string_view text, std::string_view file, std::string_view where = "",
+                       DuplicateKeys duplicates = DuplicateKeys::last_counts) {
+  detail::require_shallow(text, file, where);
   try {
-    return Json::parse(text);
+    if (duplicates == DuplicateKeys::last_counts) return Json::parse(text);
+    return Json::parse(text, detail::refuse_duplicate_keys(file, where));
   } catch (const Json::exception& error) {
     std::string cause = error.what();
     const auto detail = cause.find("] ");  // drops the library's own numbering
@@ -47,6 +78,8 @@ inline Json parse_json(std::string_view text, std::string_view file, std::string
 inline Json read_json(const std::filesystem::path& path) {
   const auto file = MappedFile::open(path);
   const auto bytes = file->bytes();
+  if (bytes.size() > json_size_limit)
+    throw FileError(file->name(), "", "is larger than a JSON file may be (" + std::to_string(json_size_limit >> 20) + " MB)");
   return parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, file->name());
 }
 
@@ -69,14 +102,16 @@ class JsonObject {
   }
   JsonObject object(std::string_view key) const { return {at(key), file_, place(key)}; }
 
+  /// Some writers store integers as 32.0; anything that is not a whole number in [low, high] is refused.
   Index integer(std::string_view key, Index low, Index high) const {
     const Json& value = at(key);
-    // Some writers store integers as 32.0; anything that is not a whole number in range is refused.
     const double number = value.is_number() ? value.get<double>() : std::numeric_limits<double>::quiet_NaN();
-    if (!(number >= static_cast<double>(low) && number <= static_cast<double>(high)) || number != std::floor(number))
+    const bool whole = std::abs(number) < 0x1p63 && number == std::floor(number);  // false for NaN
+    const Index integer = !whole ? 0 : value.is_number_integer() ? value.get<Index>() : static_cast<Index>(number);
+    if (!whole || integer < low || integer > high)
       throw FileError(file_, place(key), "must be an integer in [" + std::to_string(low) + ", " +
                                              std::to_string(high) + "], got " + value.dump().substr(0, 80));
-    return value.is_number_integer() ? value.get<Index>() : static_cast<Index>(number);
+    return integer;
   }
   Index integer_or(std::string_view key, Index otherwise, Index low, Index high) const {
     return has(key) ? integer(key, low, high) : otherwise;

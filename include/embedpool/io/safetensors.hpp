@@ -1,8 +1,10 @@
 #pragma once
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "embedpool/io/json.hpp"
@@ -12,8 +14,8 @@ namespace embedpool::io {
 
 /// One safetensors file: 8 bytes header length, a JSON header, then the tensors' bytes.
 ///
-/// Everything is checked when the file is opened: header inside the file, types known, offsets in order and inside the
-/// data, sizes equal to shape times type, no byte in two tensors. Tensors are views of the mapped file.
+/// Everything is checked when the file is opened: header inside the file, no name twice, types known, offsets in order
+/// and inside the data, sizes equal to shape times type, every byte in one tensor. Tensors are views of the mapped file.
 ///
 /// Errors  FileError naming file, tensor and cause
 /// Source  the format's description in huggingface/safetensors, README
@@ -36,7 +38,7 @@ class SafetensorsFile {
     if (header_bytes > bytes.size() - length_bytes)
       throw FileError(name_, "header", "the file ends inside the header of " + std::to_string(header_bytes) + " bytes");
     const Json header = parse_json({reinterpret_cast<const char*>(bytes.data()) + length_bytes,
-                                    static_cast<std::size_t>(header_bytes)}, name_, "header");
+                                    static_cast<std::size_t>(header_bytes)}, name_, "header", DuplicateKeys::refused);
     if (!header.is_object()) throw FileError(name_, "header", "must be a JSON object");
     const auto data = bytes.subspan(length_bytes + static_cast<std::size_t>(header_bytes));
     for (const auto& [key, value] : header.items())
@@ -70,7 +72,8 @@ class SafetensorsFile {
                                      {"BF16", 2, Format::BF16}, {"I64", 8, {}},        {"I32", 4, {}},
                                      {"I16", 2, {}},          {"I8", 1, {}},          {"U64", 8, {}},
                                      {"U32", 4, {}},          {"U16", 2, {}},         {"U8", 1, {}},
-                                     {"BOOL", 1, {}},         {"F8_E4M3", 1, {}},     {"F8_E5M2", 1, {}}};
+                                     {"BOOL", 1, {}},         {"F8_E4M3", 1, {}},     {"F8_E5M2", 1, {}},
+                                     {"F8_E8M0", 1, {}},      {"C64", 8, {}}};
     const auto* found = std::find_if(std::begin(types), std::end(types), [&](const Type& t) { return t.name == name; });
     return found == std::end(types) ? nullptr : found;
   }
@@ -94,17 +97,14 @@ class SafetensorsFile {
     const Type* type = find_type(tensor.type);
     if (type == nullptr) tensor.fail("unknown type " + tensor.type);
     tensor.format = type->format;
-    Index bytes = type->bytes;
     const Json& shape = entry.at("shape");
     if (!shape.is_array() || shape.size() > 8) tensor.fail("shape must be an array of at most 8 extents");
     for (const Json& extent : shape) {
       if (!extent.is_number_unsigned()) tensor.fail("shape must hold extents of 0 or more");
-      const auto count = extent.get<std::uint64_t>();
-      if (count > static_cast<std::uint64_t>(std::numeric_limits<Index>::max()) ||
-          __builtin_mul_overflow(bytes, static_cast<Index>(count), &bytes))
-        tensor.fail("shape overflows");
-      tensor.shape.push_back(static_cast<Index>(count));
+      tensor.add_extent(extent.get<std::uint64_t>());
     }
+    Index bytes = 0;
+    if (__builtin_mul_overflow(tensor.size(), type->bytes, &bytes)) tensor.fail("shape overflows");
     const Json& offsets = entry.at("data_offsets");
     if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() || !offsets[1].is_number_unsigned())
       tensor.fail("data_offsets must be two numbers of 0 or more");

@@ -1,5 +1,7 @@
 #pragma once
+#include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,13 +19,19 @@ class SafetensorsWriter {
  public:
   void add_metadata(const std::string& key, const std::string& value) { metadata_[key] = value; }
 
-  /// A tensor of reals with the given shape; values are copied.
+  /// A tensor with the given shape, its values in row-major order; they are copied.
   template <Real S>
   void add(const std::string& name, const std::vector<Index>& shape, std::span<const S> values) {
     add_bytes(name, std::is_same_v<S, float> ? "F32" : "F64", shape, std::as_bytes(values), sizeof(S));
   }
   void add(const std::string& name, const std::vector<Index>& shape, std::span<const std::int64_t> values) {
     add_bytes(name, "I64", shape, std::as_bytes(values), sizeof(std::int64_t));
+  }
+  void add(const std::string& name, const std::vector<Index>& shape, std::span<const std::int32_t> values) {
+    add_bytes(name, "I32", shape, std::as_bytes(values), sizeof(std::int32_t));
+  }
+  void add(const std::string& name, const std::vector<Index>& shape, std::span<const std::uint8_t> values) {
+    add_bytes(name, "U8", shape, std::as_bytes(values), sizeof(std::uint8_t));
   }
   /// A matrix, or with `as_vector` its values as a vector.
   template <Real S>
@@ -43,7 +51,12 @@ class SafetensorsWriter {
                             {"data_offsets", {offset, offset + entry.bytes.size()}}};
       offset += entry.bytes.size();
     }
-    std::string text = header.is_null() ? "{}" : header.dump();
+    std::string text = "{}";
+    try {
+      if (!header.is_null()) text = header.dump();
+    } catch (const nlohmann::ordered_json::exception&) {
+      throw FileError(path.string(), "header", "names and metadata must be valid UTF-8");
+    }
     text.append((8 - text.size() % 8) % 8, ' ');  // tensors start at a multiple of 8
     AtomicFile file(path);
     std::byte length[8];
@@ -63,10 +76,12 @@ class SafetensorsWriter {
 
   void add_bytes(const std::string& name, std::string type, const std::vector<Index>& shape,
                  std::span<const std::byte> bytes, std::size_t value_bytes) {
-    Index count = 1;
-    for (const Index extent : shape) count *= extent;
-    require_equal("safetensors writer", "bytes of " + name, static_cast<Index>(bytes.size()),
-                  count * static_cast<Index>(value_bytes));
+    auto count = static_cast<Index>(value_bytes);
+    for (const Index extent : shape)
+      if (extent < 0 || __builtin_mul_overflow(count, extent, &count))
+        throw ShapeError("safetensors writer: " + name + " has an extent that is negative or too large");
+    require_equal("safetensors writer", "bytes of " + name, static_cast<Index>(bytes.size()), count);
+    if (name == "__metadata__") throw ShapeError("safetensors writer: no tensor can be named __metadata__");
     for (const Entry& entry : entries_)
       if (entry.name == name) throw ShapeError("safetensors writer: " + name + " is added twice");
     entries_.push_back({name, std::move(type), shape, {bytes.begin(), bytes.end()}});

@@ -1,5 +1,9 @@
 #pragma once
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -14,7 +18,8 @@ namespace embedpool::io {
 
 /// A named tensor of a file, where it lies: nothing is copied, `owner` keeps the file mapped.
 ///
-/// Invariant  data holds exactly the bytes that shape and type need; shape products do not overflow
+/// Invariant  data holds exactly the bytes that shape and type need (none for a type of unknown size); no product of
+///            extents overflows
 struct Tensor {
   std::string name;
   std::string file;                ///< for messages
@@ -28,6 +33,17 @@ struct Tensor {
     Index product = 1;
     for (const Index extent : shape) product *= extent;
     return product;
+  }
+
+  /// Appends an extent as a file states it. Errors: FileError when the extents' product leaves Index; extents of 0 do
+  /// not hide the others, so that any part of the product may be formed later.
+  void add_extent(std::uint64_t extent) {
+    constexpr auto most = static_cast<std::uint64_t>(std::numeric_limits<Index>::max());
+    Index product = extent > most ? 0 : std::max<Index>(static_cast<Index>(extent), 1);
+    bool overflows = extent > most;
+    for (const Index other : shape) overflows |= __builtin_mul_overflow(product, std::max<Index>(other, 1), &product);
+    if (overflows) fail("shape overflows");
+    shape.push_back(static_cast<Index>(extent));
   }
 
   [[noreturn]] void fail(std::string_view cause) const { throw FileError(file, "tensor " + name, cause); }
