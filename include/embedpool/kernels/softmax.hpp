@@ -37,14 +37,18 @@ void softmax(std::span<S> x) noexcept {
   alignas(64) S candidates[n];
   largest.store_aligned(candidates);
   const Vector<S> top(*std::max_element(candidates, candidates + n));
+  // Exponentials of less than -1000 are 0 in either type. The bound keeps infinity from xsimd, which converts exponents to
+  // integers; a NaN passes, since the second operand of max counts then.
+  const Vector<S> least(S(-1000));
+  const auto exponential = [&](const Vector<S>& value) { return xsimd::exp(xsimd::max(least, value - top)); };
 
   Vector<S> sum(S(0));
   for (std::size_t i = 0; i < whole; i += n) {
-    const Vector<S> e = xsimd::exp(Vector<S>::load_unaligned(&x[i]) - top);
+    const Vector<S> e = exponential(Vector<S>::load_unaligned(&x[i]));
     e.store_unaligned(&x[i]);
     sum += e;
   }
-  const Vector<S> last = xsimd::exp(Vector<S>::load_aligned(tail) - top);
+  const Vector<S> last = exponential(Vector<S>::load_aligned(tail));
   sum += last;
   const Vector<S> scale(S(1) / xsimd::hadd(sum));
   for (std::size_t i = 0; i < whole; i += n) (Vector<S>::load_unaligned(&x[i]) * scale).store_unaligned(&x[i]);
