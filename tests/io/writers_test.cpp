@@ -7,7 +7,6 @@
 #include <fstream>
 #include <sstream>
 
-#include "embedpool/io/json.hpp"
 #include "embedpool/io/npy_writer.hpp"
 
 using namespace embedpool;
@@ -100,24 +99,22 @@ TEST_CASE("an npy file holds its rows behind a header of a multiple of 64 bytes 
   std::filesystem::remove_all(folder());
 }
 
-TEST_CASE("JSON is asked by key, and every wrong value is refused with file and key") {
-  const io::Json json = io::parse_json(R"({"n": 3, "whole": 4.0, "half": 0.5, "big": 1e30, "s": "x", "null": null, "o": {"k": []}})", "c.json");
-  const io::JsonObject object(json, "c.json");
-  CHECK(object.integer("n", 0, 10) == 3);
-  CHECK(object.integer("whole", 0, 10) == 4);
-  CHECK(!object.has("null"));
-  CHECK(object.integer_or("absent", 7, 0, 10) == 7);
-  CHECK(object.number("half") == 0.5);
-  CHECK_THROWS_WITH_AS(object.integer("half", 0, 10), doctest::Contains("c.json: half"), FileError);
-  CHECK_THROWS_WITH_AS(object.integer("n", 4, 10), doctest::Contains("[4, 10], got 3"), FileError);
-  CHECK_THROWS_AS(object.integer("big", 0, 10), FileError);
-  CHECK_THROWS_AS(object.integer("s", 0, 10), FileError);
-  CHECK_THROWS_AS(object.string("n"), FileError);
-  CHECK_THROWS_AS(object.boolean_or("n", true), FileError);
-  CHECK_THROWS_WITH_AS(object.object("o").integer("k", 0, 1), doctest::Contains("o.k"), FileError);
-  CHECK_THROWS_WITH_AS(object.at("absent"), "c.json: absent: missing", FileError);
-  CHECK_THROWS_WITH_AS(io::parse_json("{\"a\": }", "c.json"), doctest::Contains("line 1"), FileError);
-  CHECK_THROWS_AS(io::parse_json("\"\xff\"", "c.json"), FileError);
-  CHECK_THROWS_WITH_AS(io::parse_json(std::string(100, '[') + std::string(100, ']'), "c.json"), doctest::Contains("deeply"), FileError);
-  CHECK_NOTHROW(io::parse_json("\"" + std::string(100, '[') + "\\\"[\"", "c.json"));  // brackets in a string nest nothing
+TEST_CASE("two writers of the same file do not meet: the last to commit counts") {
+  const auto path = folder() / "file";
+  io::AtomicFile one(path), two(path);
+  one.write("one");
+  two.write("second");
+  two.commit();
+  CHECK(contents(path) == "second");
+  one.commit();
+  CHECK(contents(path) == "one");
+  CHECK(files_in(folder()) == 1);
+  std::filesystem::remove_all(folder());
+}
+
+TEST_CASE("a folder in the place of a file is refused before anything is written") {
+  std::filesystem::create_directories(folder() / "file");
+  CHECK_THROWS_WITH_AS(io::AtomicFile(folder() / "file"), doctest::Contains("file: open for writing: is a directory"), FileError);
+  CHECK(files_in(folder()) == 1);
+  std::filesystem::remove_all(folder());
 }

@@ -1,5 +1,6 @@
 #pragma once
 #include <cmath>
+#include <cstdint>
 #include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -105,9 +106,16 @@ class JsonObject {
   /// Some writers store integers as 32.0; anything that is not a whole number in [low, high] is refused.
   Index integer(std::string_view key, Index low, Index high) const {
     const Json& value = at(key);
-    const double number = value.is_number() ? value.get<double>() : std::numeric_limits<double>::quiet_NaN();
-    const bool whole = std::abs(number) < 0x1p63 && number == std::floor(number);  // false for NaN
-    const Index integer = !whole ? 0 : value.is_number_integer() ? value.get<Index>() : static_cast<Index>(number);
+    Index integer = 0;
+    bool whole = value.is_number_integer();
+    if (value.is_number_unsigned()) {
+      whole = value.get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<Index>::max());
+    } else if (value.is_number_float()) {
+      const double number = value.get<double>();
+      whole = std::abs(number) < 0x1p63 && number == std::floor(number);
+      if (whole) integer = static_cast<Index>(number);
+    }
+    if (whole && value.is_number_integer()) integer = value.get<Index>();
     if (!whole || integer < low || integer > high)
       throw FileError(file_, place(key), "must be an integer in [" + std::to_string(low) + ", " +
                                              std::to_string(high) + "], got " + value.dump().substr(0, 80));
