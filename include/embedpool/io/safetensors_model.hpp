@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "embedpool/io/safetensors.hpp"
+#include "embedpool/io/safetensors_index.hpp"
 
 namespace embedpool::io {
 
@@ -41,18 +42,10 @@ class SafetensorsModel {
   explicit SafetensorsModel(std::string name) : name_(std::move(name)) {}
 
   SafetensorsModel(const std::filesystem::path& directory, const std::filesystem::path& index) : name_(index.string()) {
-    const Json json = read_json(index);
-    const Json map = JsonObject(json, name_).object("weight_map").json();
     std::map<std::string, SafetensorsFile> shards;
-    for (const auto& [tensor, file] : map.items()) {
-      const std::string where = "weight_map." + tensor;
-      if (!file.is_string()) throw FileError(name_, where, "must be the name of a file");
-      const std::filesystem::path shard = file.get<std::string>();
-      if (shard.empty() || shard != shard.filename() || shard == "." || shard == "..")
-        throw FileError(name_, where, "'" + shard.string().substr(0, 80) + "' is no file of this directory");
-      auto opened = shards.find(shard.string());
-      if (opened == shards.end())
-        opened = shards.emplace(shard.string(), SafetensorsFile::open(directory / shard)).first;
+    for (const auto& [tensor, shard] : safetensors_index(read_json(index), name_)) {
+      auto opened = shards.find(shard);
+      if (opened == shards.end()) opened = shards.emplace(shard, SafetensorsFile::open(directory / shard)).first;
       tensors_.emplace(tensor, opened->second.at(tensor));
     }
   }
