@@ -162,6 +162,10 @@ TEST_CASE("a tensor of an unknown type is listed, and refused only when its weig
   const auto file = parse(b.bytes);
   CHECK(file.at("t").type == "ggml type 99");
   CHECK_THROWS_WITH_AS(file.at("t").weight(), doctest::Contains("ggml type 99"), FileError);
+  CHECK_THROWS_WITH_AS(io::matrix_of<float>(file.at("t")), doctest::Contains("ggml type 99"), FileError);
+  // Its size is unknown, so that its shape may claim anything: nothing is reserved for it.
+  const auto huge = parse(Builder{}.header(1, 0).tensor("t", {std::uint64_t(1) << 60}, 99, 0).align().bytes);
+  CHECK_THROWS_WITH_AS(io::integers_of(huge.at("t")), doctest::Contains("ggml type 99"), FileError);
 }
 
 TEST_CASE("damaged files are loaded or refused, never anything else") {

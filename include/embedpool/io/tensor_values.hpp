@@ -25,8 +25,9 @@ Matrix<S> matrix_of(const Tensor& tensor) {
 
 /// A tensor's values as integers, copied. Errors: FileError for types that are not integers or are unsigned 64-bit.
 inline std::vector<std::int64_t> integers_of(const Tensor& tensor) {
-  std::vector<std::int64_t> values(static_cast<std::size_t>(tensor.size()));
+  std::vector<std::int64_t> values;
   const auto read = [&]<class T>(T) {
+    values.resize(tensor.data.size() / sizeof(T));  // the bytes are there, whatever the shape of other types claims
     for (std::size_t i = 0; i < values.size(); ++i) {
       T value;
       std::memcpy(&value, tensor.data.data() + i * sizeof(T), sizeof(T));
