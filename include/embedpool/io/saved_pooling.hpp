@@ -2,92 +2,90 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <system_error>
 
 #include "embedpool/io/gguf.hpp"
-#include "embedpool/io/json.hpp"
-#include "embedpool/pooling/any_tokens.hpp"
+#include "embedpool/io/sentence_transformers.hpp"
 
 namespace embedpool::io {
 
 /// What a model's own files say about turning its states into an embedding. Nothing is set that they do not say.
 struct SavedPooling {
   std::optional<AnyTokens> tokens{};
-  bool concatenated = false;          ///< several readers side by side, and not their mean
-  std::optional<bool> normalized{};   ///< whether a unit vector comes out
+  bool concatenated = false;              ///< several readers side by side, and not their mean
+  std::optional<bool> normalized{};       ///< whether a unit vector comes out
   std::optional<Index> max_tokens{};
-  std::string source{};               ///< the file or key that said so, for people to read
-  std::string unsupported{};          ///< a step that cannot be followed, in words; empty when all can
+  SentenceTransformersPrompts prompts{};  ///< what may stand, or by default stands, in front of a text
+  std::string source{};                   ///< the file or key that said so, for people to read
+  std::string unsupported{};              ///< a step that cannot be followed, in words; empty when all can
 };
 
 namespace detail {
 
-/// The modes of sentence-transformers' Pooling module, by the keys of its config.json.
-inline AnyTokens sentence_transformers_readers(const JsonObject& config) {
-  struct Mode {
-    const char* key;
-    TokenKind kind;
-  };
-  static constexpr Mode modes[] = {{"pooling_mode_cls_token", TokenKind::first},
-                                   {"pooling_mode_max_tokens", TokenKind::max},
-                                   {"pooling_mode_mean_tokens", TokenKind::mean},
-                                   {"pooling_mode_mean_sqrt_len_tokens", TokenKind::mean_sqrt},
-                                   {"pooling_mode_weightedmean_tokens", TokenKind::weighted_mean},
-                                   {"pooling_mode_lasttoken", TokenKind::last}};
-  const TokenView view = config.boolean_or("include_prompt", true) ? TokenView::whole : TokenView::text;
-  AnyTokens tokens{{}};
-  for (const Mode& mode : modes)  // in the order in which that library joins them
-    if (config.boolean_or(mode.key, false)) tokens.readers.push_back({.kind = mode.kind, .view = view});
-  if (config.has("pooling_mode")) {  // newer versions name one mode
-    static constexpr std::pair<const char*, TokenKind> names[] = {
-        {"cls", TokenKind::first},       {"max", TokenKind::max},
-        {"mean", TokenKind::mean},       {"mean_sqrt_len_tokens", TokenKind::mean_sqrt},
-        {"weightedmean", TokenKind::weighted_mean}, {"lasttoken", TokenKind::last}};
-    const std::string name = config.string("pooling_mode");
-    for (const auto& [known, kind] : names)
-      if (name == known) tokens.readers = {{.kind = kind, .view = view}};
+/// A configuration that need not be there. Errors: FileError when it is there and cannot be read.
+inline std::optional<Json> read_json_if_there(const std::filesystem::path& path) {
+  std::error_code ignored;  // what cannot be looked at is reported when it is read
+  if (!std::filesystem::exists(path, ignored) && !ignored) return std::nullopt;
+  return read_json(path);
+}
+
+/// sentence_bert_config.json of the Transformer module: how long a text may be, and whether it is lower-cased first.
+inline void read_transformer_module(const std::filesystem::path& folder, SavedPooling& saved) {
+  // Older versions named the file after the architecture; the first that is there counts.
+  for (const char* kind : {"bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet"}) {
+    const std::filesystem::path path = folder / ("sentence_" + std::string(kind) + "_config.json");
+    const std::optional<Json> json = read_json_if_there(path);
+    if (!json) continue;
+    const JsonObject config(*json, path.string());
+    if (config.has("max_seq_length")) saved.max_tokens = config.integer("max_seq_length", 1, Index(1) << 28);
+    if (config.boolean_or("do_lower_case", false)) saved.unsupported = "lower-casing (" + path.string() + ": do_lower_case)";
+    return;
   }
-  if (tokens.readers.empty()) config.fail("pooling_mode", "names no pooling that is known");
-  return tokens;
+}
+
+/// "the module Dense (768 to 512 values)": what stands between the pooling and the embedding and is not followed.
+inline std::string describe_module(const SentenceTransformersModule& module, const std::filesystem::path& directory) {
+  const std::string name = "the module " + module.type.substr(0, 80);
+  if (module.kind != "Dense") return name;
+  const std::filesystem::path path = directory / module.folder / "config.json";
+  const std::optional<Json> json = read_json_if_there(path);
+  if (!json) return name;
+  const JsonObject config(*json, path.string());
+  const auto size = [&](const char* key) { return std::to_string(config.integer(key, 1, Index(1) << 28)); };
+  return name + " (" + size("in_features") + " to " + size("out_features") + " values)";
 }
 
 }  // namespace detail
 
-/// What a sentence-transformers directory says: modules.json, its Pooling and Normalize modules, and
-/// sentence_bert_config.json. Nothing for a directory without modules.json.
+/// What a sentence-transformers directory says: modules.json and what its modules configure, the Transformer's limits,
+/// and the prompts of config_sentence_transformers.json. Nothing for a directory without modules.json.
 ///
 /// Errors  FileError naming file, key and cause
 inline SavedPooling sentence_transformers_pooling(const std::filesystem::path& directory) {
   SavedPooling saved;
   const std::filesystem::path list = directory / "modules.json";
-  if (!std::filesystem::is_regular_file(list)) return saved;
+  const std::optional<Json> modules = detail::read_json_if_there(list);
+  if (!modules) return saved;
   saved.source = list.string();
   saved.normalized = false;
-  const Json modules = read_json(list);
-  if (!modules.is_array()) throw FileError(list.string(), "", "must be an array of modules");
-  for (const Json& entry : modules) {
-    const JsonObject module(entry, list.string());
-    const std::string type = module.string("type"), kind = type.substr(type.rfind('.') + 1);
-    if (kind == "Pooling") {
-      const std::filesystem::path inside(module.string("path"));
-      if (inside.is_absolute() || std::find(inside.begin(), inside.end(), "..") != inside.end())
-        module.fail("path", "must lie in the model's folder, got '" + inside.string().substr(0, 80) + "'");
-      const std::filesystem::path path = directory / inside / "config.json";
+  for (const SentenceTransformersModule& module : sentence_transformers_modules(*modules, list.string())) {
+    if (module.kind == "Transformer") {
+      detail::read_transformer_module(directory / module.folder, saved);
+    } else if (module.kind == "Pooling" && !saved.tokens) {
+      const std::filesystem::path path = directory / module.folder / "config.json";
       const Json config = read_json(path);
-      saved.tokens = detail::sentence_transformers_readers(JsonObject(config, path.string()));
+      saved.tokens = sentence_transformers_readers(JsonObject(config, path.string()));
       saved.concatenated = saved.tokens->readers.size() > 1;
       saved.source = path.string();
-    } else if (kind == "Normalize") {
+    } else if (module.kind == "Normalize") {
       saved.normalized = true;
-    } else if (kind != "Transformer") {
-      saved.unsupported = "the module " + type.substr(0, 80);
+    } else if (module.kind != "Dropout") {  // which does nothing outside training
+      saved.unsupported = detail::describe_module(module, directory);
     }
   }
-  const std::filesystem::path limits = directory / "sentence_bert_config.json";
-  if (std::filesystem::is_regular_file(limits)) {
-    const Json json = read_json(limits);
-    const JsonObject config(json, limits.string());
-    if (config.has("max_seq_length")) saved.max_tokens = config.integer("max_seq_length", 1, Index(1) << 28);
-  }
+  const std::filesystem::path prompts = directory / "config_sentence_transformers.json";
+  if (const std::optional<Json> json = detail::read_json_if_there(prompts))
+    saved.prompts = sentence_transformers_prompts(JsonObject(*json, prompts.string()));
   return saved;
 }
 
