@@ -6,8 +6,8 @@
 #include <unordered_map>
 
 #include "embedpool/core/error.hpp"
+#include "embedpool/io/line_reader.hpp"
 #include "embedpool/io/tokenizer/utf8.hpp"
-#include "line_reader.hpp"
 
 namespace embedpool::program {
 namespace {
@@ -25,7 +25,7 @@ std::vector<std::string> split(const std::string& line) {
 }  // namespace
 
 ScoredPairs ScoredPairs::read(const std::string& path) {
-  LineReader lines(path);
+  io::LineReader lines(path);
   const auto fail = [&](const std::string& cause) {
     throw FileError(lines.name(), "line " + std::to_string(std::max<Index>(lines.line_number(), 1)), cause);
   };

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "embedpool/io/json.hpp"
-#include "line_reader.hpp"
+#include "embedpool/io/line_reader.hpp"
 
 namespace embedpool::program {
 
@@ -39,7 +39,7 @@ class TextInput {
  private:
   void read_object(const std::string& line, InputText& text) const;
 
-  LineReader lines_;
+  io::LineReader lines_;
   InputFormat format_;
   Index vocabulary_;
 };
