@@ -56,10 +56,10 @@ void gemm_nn(Rows<const S> a, const WeightView& w, Rows<S> c) {
 namespace simd {
 
 /// Scratch of one worker, kept between calls: one group of panels, and C so far when the sums are split.
-template <Real S>
+template <Operand T>
 struct GemmScratch {
-  AlignedBuffer<S> panels;
-  AlignedBuffer<S> partial;
+  AlignedBuffer<T> panels;
+  AlignedBuffer<SumOf<T>> partial;
 };
 
 /// How a product is cut. Nothing of it changes a result: sums are kept exactly between blocks of k, and each element
@@ -77,9 +77,9 @@ struct GemmPlan {
 
   Index group, groups, block, split, pieces, piece_rows;
 
-  template <Real S, class Panels>
+  template <Operand T, class Panels>
   static GemmPlan make(Index rows, const Panels& panels, Index workers) noexcept {
-    constexpr Index width = Tile<S>::width, cache = (Index(1) << 19) / static_cast<Index>(sizeof(S));
+    constexpr Index width = Tile<T>::width, cache = (Index(1) << 19) / static_cast<Index>(sizeof(T));
     GemmPlan plan{};
     plan.group = panels.group();
     const Index wide = 64 / (width * plan.group);
@@ -102,25 +102,26 @@ struct GemmPlan {
 
 /// Rows [first, first + rows) of C = epilogue(A panels) for the panels [begin, end): makes the panels, straight from
 /// the storage format where they are not packed, and multiplies the rows with them.
-template <Real S, class Panels, class Epilogue>
-void gemm_job(Rows<const S> a, const Panels& panels, Index columns, const Epilogue& epilogue, const GemmPlan& plan,
+template <Operand T, class Panels, class Epilogue>
+void gemm_job(Rows<const T> a, const Panels& panels, Index columns, const Epilogue& epilogue, const GemmPlan& plan,
               Interval panel_range, Index first, Index rows) {
-  constexpr Index width = Tile<S>::width;
-  thread_local GemmScratch<S> scratch;
+  using S = SumOf<T>;
+  constexpr Index width = Tile<T>::width;
+  thread_local GemmScratch<T> scratch;
   const Index depth = panels.depth(), begin = panel_range.begin, count = panel_range.size();
-  S* buffer = scratch.panels.reserve(plan.block * width * plan.group);
+  T* buffer = scratch.panels.reserve(plan.block * width * plan.group);
   S* partials = depth > plan.block ? scratch.partial.reserve(rows * width * plan.group) : nullptr;
-  const S* made[GemmPlan::most_panels];
+  const T* made[GemmPlan::most_panels];
   for (Index k = 0; k < depth; k += plan.block) {
     const Index now = std::min(plan.block, depth - k);
     for (Index p = 0; p < count; p += panels.group()) {
-      const PanelView<S> view = panels.fetch(begin + p, k, now, buffer + p * now * width);
+      const PanelView<T> view = panels.fetch(begin + p, k, now, buffer + p * now * width);
       for (Index i = 0; i < panels.group(); ++i) made[p + i] = view.data + i * view.pitch;
     }
     for (Index i = 0, chunk; i < rows; i += chunk) {
       const Index left = rows - i;
       chunk = left <= GemmPlan::row_chunk + 2 ? left : GemmPlan::row_chunk;  // leaves no one or two rows
-      const Rows<const S> part = a.middle_rows(first + i, chunk).middle_cols(k, now);
+      const Rows<const T> part = a.middle_rows(first + i, chunk).middle_cols(k, now);
       for (Index p = 0; p < count; ++p) {
         S* partial = partials ? partials + (p * rows + i) * width : nullptr;
         const S* so_far = k > 0 ? partial : nullptr;
@@ -140,9 +141,9 @@ void gemm_job(Rows<const S> a, const Panels& panels, Index columns, const Epilog
 }
 
 /// C = epilogue(A panels). Groups of panels are the jobs.
-template <Real S, class Panels, class Epilogue, Executor E>
-void gemm_panels(Rows<const S> a, const Panels& panels, Index columns, const Epilogue& epilogue, E& executor) {
-  const GemmPlan plan = GemmPlan::make<S>(a.rows, panels, executor.workers());
+template <Operand T, class Panels, class Epilogue, Executor E>
+void gemm_panels(Rows<const T> a, const Panels& panels, Index columns, const Epilogue& epilogue, E& executor) {
+  const GemmPlan plan = GemmPlan::make<T>(a.rows, panels, executor.workers());
   const Index whole = plan.groups - plan.split;
   executor.parallel_for(whole + plan.split * plan.pieces, [&](Index job, Index) {
     const Index begin = (job < whole ? job : whole + (job - whole) / plan.pieces) * plan.group;

@@ -2,35 +2,36 @@
 #include <algorithm>
 
 #include "embedpool/core/rows.hpp"
-#include "embedpool/kernels/simd.hpp"
+#include "embedpool/kernels/operand.hpp"
 
 namespace embedpool::simd {
 
 /// The register tile: `rows` rows of A times one panel of W, `vectors` registers wide. Accumulators, one row of the
 /// panel and one broadcast value fit the registers: 6 x 16 floats with AVX2, 6 x 64 with AVX-512.
-template <Real S>
+template <Operand T>
 struct Tile {
   static constexpr int rows = 6;
   static constexpr int vectors = vector_registers == 32 ? 4 : 2;
-  static constexpr Index width = vectors * lanes<S>;  ///< columns of C, rows of W: the width of a panel
+  static constexpr Index width = vectors * lanes<SumOf<T>>;  ///< columns of C, rows of W: the width of a panel
 };
 
 /// sums[r][v] += sum over k of a[r][k] panel[k][v], k rising: one chain of multiply-adds for each element of C,
 /// whatever the number of rows, so that a row's result does not depend on its neighbours.
 ///
 /// Shapes  a R rows of K values, `stride` apart; panel [K, Tile::width], of which the first V registers are used
-template <int R, int V, Real S>
-[[gnu::always_inline]] inline void multiply_tile(const S* a, Index stride, const S* panel, Index depth,
-                                                 Vector<S> (&sums)[R][V]) noexcept {
-  for (Index k = 0; k < depth; ++k, panel += Tile<S>::width) {
-    Vector<S> w[V];
+template <int R, int V, Operand T>
+[[gnu::always_inline]] inline void multiply_tile(const T* a, Index stride, const T* panel, Index depth,
+                                                 Vector<SumOf<T>> (&sums)[R][V]) noexcept {
+  using Traits = OperandTraits<T>;
+  for (Index k = 0; k < depth; ++k, panel += Tile<T>::width) {
+    typename Traits::Register w[V];
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) w[v] = Vector<S>::load_aligned(panel + v * lanes<S>);
+    for (int v = 0; v < V; ++v) w[v] = Traits::load(panel + v * lanes<SumOf<T>>);
 #pragma GCC unroll 6
     for (int r = 0; r < R; ++r) {
-      const Vector<S> x(a[r * stride + k]);
+      const auto x = Traits::broadcast(a[r * stride + k]);
 #pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) sums[r][v] = fma<S>(x, w[v], sums[r][v]);
+      for (int v = 0; v < V; ++v) sums[r][v] = Traits::multiply_add(x, w[v], sums[r][v]);
     }
   }
 }
@@ -40,9 +41,10 @@ template <int R, int V, Real S>
 ///
 /// The hot loop of the library, compiled once for each shape: what becomes of the sums is decided outside, behind a few
 /// values in the first cache.
-template <int R, int V, Real S>
-[[gnu::noinline]] void compute_tile(const S* a, Index stride, const S* panel, Index depth, const S* partial,
-                                    S* out) noexcept {
+template <int R, int V, Operand T>
+[[gnu::noinline]] void compute_tile(const T* a, Index stride, const T* panel, Index depth, const SumOf<T>* partial,
+                                    SumOf<T>* out) noexcept {
+  using S = SumOf<T>;
   Vector<S> sums[R][V];
 #pragma GCC unroll 6
   for (int r = 0; r < R; ++r)
@@ -56,21 +58,21 @@ template <int R, int V, Real S>
     for (int v = 0; v < V; ++v) sums[r][v].store_aligned(out + r * Tile<S>::width + v * lanes<S>);
 }
 
-/// All rows of `a` against one panel, in as few tiles as can be and these as even as can be (7 = 4 + 3, 32 = 6 + 6 + 5
-/// + 5
-/// + 5 + 5): a tile of few rows waits for the panel. The split does not change any result.
+/// All rows of `a` against one panel, in as few tiles as can be and these as even as can be (7 rows as 4 and 3, 32 as
+/// 6, 6, 5, 5, 5, 5): a tile of few rows waits for the panel. The split does not change any result.
 ///
 /// Shapes  a [M, depth]; panel [depth, width], 64-byte aligned; partial null or [M, width], aligned. Only the first V
 ///         registers of the panel's rows are used, and handed to `finish(row, sums)`.
-template <int V, Real S, class Finish>
-void multiply_panel(Rows<const S> a, const S* panel, const S* partial, const Finish& finish) noexcept {
-  static_assert(Tile<S>::rows == 6);
+template <int V, Operand T, class Finish>
+void multiply_panel(Rows<const T> a, const T* panel, const SumOf<T>* partial, const Finish& finish) noexcept {
+  using S = SumOf<T>;
+  static_assert(Tile<T>::rows == 6);
   Index i = 0;
   alignas(64) S tile[static_cast<std::size_t>(Tile<S>::rows * Tile<S>::width)];
   while (i < a.rows) {
     const Index left = a.rows - i, tiles = (left + 5) / 6, count = (left + tiles - 1) / tiles;
     const S* part = partial ? partial + i * Tile<S>::width : nullptr;
-    const S* rows = a.row_data(i);
+    const T* rows = a.row_data(i);
     switch (count) {
       case 6: compute_tile<6, V>(rows, a.stride, panel, a.cols, part, tile); break;
       case 5: compute_tile<5, V>(rows, a.stride, panel, a.cols, part, tile); break;
@@ -88,9 +90,9 @@ void multiply_panel(Rows<const S> a, const S* panel, const S* partial, const Fin
     i += count;
   }
 }
-template <Real S, class Finish>
-void multiply_panel(Rows<const S> a, const S* panel, const S* partial, const Finish& finish) noexcept {
-  multiply_panel<Tile<S>::vectors>(a, panel, partial, finish);
+template <Operand T, class Finish>
+void multiply_panel(Rows<const T> a, const T* panel, const SumOf<T>* partial, const Finish& finish) noexcept {
+  multiply_panel<Tile<T>::vectors>(a, panel, partial, finish);
 }
 
 /// As multiply_panel without `partial`, for a panel of which only the first `columns` matter: with as few registers as

@@ -10,9 +10,9 @@
 namespace embedpool::simd {
 
 /// Panels ready to be multiplied: the first at `data`, each next one `pitch` values on, each [depth, Tile::width].
-template <Real S>
+template <Operand T>
 struct PanelView {
-  const S* data;
+  const T* data;
   Index pitch;
 };
 
@@ -20,7 +20,7 @@ struct PanelView {
 ///
 ///   count()                            the number of panels
 ///   group()                            how many of them are made at once
-///   depth()                            length of the sums: rows of P
+///   depth()                            length of the sums: rows of P, in elements of a row of A
 ///   fetch(panel, k, depth, buffer)     rows [k, k + depth) of panels [panel, panel + group()), written to `buffer`
 ///                                      (group() * depth * Tile::width values) or found elsewhere; a PanelView of them
 ///
@@ -73,32 +73,32 @@ void pack_rows(const WeightView& w, Index first, Index count, Index k, Index dep
 }
 
 /// The panels of P = W^T: panel p holds rows [p * width, (p + 1) * width) of W, which are columns of C.
-template <Real S>
+template <Operand T>
 struct MatrixPanels {
   WeightView w;
 
-  Index count() const noexcept { return (w.rows + Tile<S>::width - 1) / Tile<S>::width; }
+  Index count() const noexcept { return (w.rows + Tile<T>::width - 1) / Tile<T>::width; }
   static constexpr Index group() noexcept { return 1; }
-  Index depth() const noexcept { return w.cols; }
-  PanelView<S> fetch(Index panel, Index k, Index depth, S* buffer) const noexcept {
-    pack_rows(w, panel * Tile<S>::width, Tile<S>::width, k, depth, buffer, Tile<S>::width);
+  Index depth() const noexcept { return operand_count<T>(w.cols); }
+  PanelView<T> fetch(Index panel, Index k, Index depth, T* buffer) const noexcept {
+    pack_rows(w, panel * Tile<T>::width, Tile<T>::width, k, depth, buffer, Tile<T>::width);
     return {buffer, 0};
   }
 };
 
 /// The panels of two matrices side by side: the first half of a panel's columns are rows of `gate`, the second half the
 /// same rows of `up`, so that both products of a gated feed-forward meet in one register tile.
-template <Real S>
+template <Operand T>
 struct GatedPanels {
   WeightView gate, up;
-  static constexpr Index half = Tile<S>::width / 2;
+  static constexpr Index half = Tile<T>::width / 2;
 
   Index count() const noexcept { return (gate.rows + half - 1) / half; }
   static constexpr Index group() noexcept { return 1; }
-  Index depth() const noexcept { return gate.cols; }
-  PanelView<S> fetch(Index panel, Index k, Index depth, S* buffer) const noexcept {
-    pack_rows(gate, panel * half, half, k, depth, buffer, Tile<S>::width);
-    pack_rows(up, panel * half, half, k, depth, buffer + half, Tile<S>::width);
+  Index depth() const noexcept { return operand_count<T>(gate.cols); }
+  PanelView<T> fetch(Index panel, Index k, Index depth, T* buffer) const noexcept {
+    pack_rows(gate, panel * half, half, k, depth, buffer, Tile<T>::width);
+    pack_rows(up, panel * half, half, k, depth, buffer + half, Tile<T>::width);
     return {buffer, 0};
   }
 };
