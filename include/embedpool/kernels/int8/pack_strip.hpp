@@ -1,0 +1,152 @@
+#pragma once
+#include "embedpool/kernels/int8/byte_registers.hpp"
+#include "embedpool/kernels/int8/integer_block.hpp"
+
+namespace embedpool::simd {
+
+/// What a panel holds for 32 consecutive k:
+///
+///   bytes [planes][8][width][4]   u of k = 4 j + i for column c at [j][c][i]; with two planes the low and high nibbles
+///   scales [width], offsets [width]
+struct Int8Record {
+  static constexpr Index width = Tile<float>::width;
+  int planes;
+
+  constexpr explicit Int8Record(int bits) noexcept : planes(plane_count(bits)) {}
+  static constexpr int plane_count(int bits) noexcept {
+#ifdef EMBEDPOOL_BYTE_REGISTERS
+    if (!has_byte_dots && bits > 5) return 2;
+#endif
+    return bits > 0 ? 1 : 0;
+  }
+  constexpr Index scales_place() const noexcept { return planes * int8::block_values * width; }
+  constexpr Index bytes() const noexcept { return scales_place() + 2 * width * Index(sizeof(float)); }
+  static constexpr Index plane_bytes() noexcept { return int8::block_values * width; }
+};
+
+#ifdef EMBEDPOOL_BYTE_REGISTERS
+
+/// The first and the second half-precision number of each row's word.
+inline Vector<float> low_halves(Bytes words) noexcept {
+#ifdef __AVX512BW__
+  return Vector<float>(_mm512_cvtph_ps(_mm512_cvtepi32_epi16(words)));
+#elif defined(__F16C__)
+  const __m256i low = _mm256_and_si256(words, _mm256_set1_epi32(0xffff));
+  const __m128i halves = _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
+  return Vector<float>(_mm256_cvtph_ps(halves));
+#else
+  alignas(32) std::uint32_t in[8];
+  alignas(32) float out[8];
+  store_bytes(in, words);
+  for (int i = 0; i < 8; ++i) out[i] = to_float(f16{static_cast<std::uint16_t>(in[i] & 0xffffu)});
+  return Vector<float>::load_aligned(out);
+#endif
+}
+inline Bytes shift_down_half(Bytes words) noexcept {
+#ifdef __AVX512BW__
+  return _mm512_srli_epi32(words, 16);
+#else
+  return _mm256_srli_epi32(words, 16);
+#endif
+}
+
+/// One register's worth of rows, `lanes` columns of a panel: blocks [0, blocks) of 32 values, from block `sub` of the
+/// storage blocks that rows[i] point at on.
+template <Format F>
+void pack_strip(const std::byte* const (&rows)[lanes<float>], Index sub, Index blocks, Int8Record record,
+                std::byte* out) noexcept {
+  constexpr FormatInfo layout = info(F);
+  constexpr int8::IntegerFormat kind = int8::integer_format(F);
+  constexpr Index subs = layout.block_values / int8::block_values, pitch = Int8Record::width * 4;
+  constexpr int count = static_cast<int>(lanes<float>);
+  for (Index b = 0; b < blocks; ++b, out += record.bytes()) {
+    const Index place = (sub + b) / subs * layout.block_bytes;
+    auto* scales = reinterpret_cast<float*>(out + record.scales_place());
+    float* offsets = scales + Int8Record::width;
+    Bytes words[2][4];
+    if constexpr (F == Format::Q4_0 || F == Format::Q4_1) {
+      // Four bytes hold the nibbles of two words of bytes: they are put in order before they are taken apart.
+      constexpr Index header = F == Format::Q4_0 ? 2 : 4;
+      transpose_words([&](int i) { return formats::load_16_bytes(rows[i] + place + header); }, words[0]);
+      for (int j = 0; j < 4; ++j) {
+        words[1][j] = high_nibbles(words[0][j]);
+        words[0][j] = and_bits(words[0][j], every_byte(15));
+      }
+      Bytes heads[4];
+      transpose_words([&](int i) { return formats::load_16_bytes(rows[i] + place); }, heads);
+      low_halves(heads[0]).store_aligned(scales);
+      if (F == Format::Q4_1)
+        low_halves(shift_down_half(heads[0])).store_aligned(offsets);
+      else
+        Vector<float>(0.0f).store_aligned(offsets);
+    } else {
+      __m128i q[2][count];
+      for (int i = 0; i < count; ++i) {
+        const formats::UnpackedValues values = formats::unpack<F>(rows[i] + place, static_cast<int>((sub + b) % subs));
+        q[0][i] = values.q[0], q[1][i] = values.q[1];
+        scales[i] = values.scale[0], offsets[i] = values.offset[0];
+      }
+      for (int part = 0; part < 2; ++part) {
+        transpose_words([&](int i) { return q[part][i]; }, words[part]);
+        for (int j = 0; j < 4; ++j) words[part][j] = add_each_byte(words[part][j], every_byte(kind.zero));
+      }
+    }
+    for (int j = 0; j < 8; ++j) {
+      const Bytes u = words[j / 4][j % 4];
+      if (record.planes == 1) {
+        store_bytes(out + j * pitch, u);
+      } else {
+        store_bytes(out + j * pitch, and_bits(u, every_byte(15)));
+        store_bytes(out + Int8Record::plane_bytes() + j * pitch, high_nibbles(u));
+      }
+    }
+  }
+}
+inline void pack_strip(Format format, const std::byte* const (&rows)[lanes<float>], Index sub, Index blocks,
+                       Int8Record record, std::byte* out) noexcept {
+  switch (format) {
+    case Format::Q4_0: return pack_strip<Format::Q4_0>(rows, sub, blocks, record, out);
+    case Format::Q4_1: return pack_strip<Format::Q4_1>(rows, sub, blocks, record, out);
+    case Format::Q5_0: return pack_strip<Format::Q5_0>(rows, sub, blocks, record, out);
+    case Format::Q5_1: return pack_strip<Format::Q5_1>(rows, sub, blocks, record, out);
+    case Format::Q8_0: return pack_strip<Format::Q8_0>(rows, sub, blocks, record, out);
+    case Format::Q4_K: return pack_strip<Format::Q4_K>(rows, sub, blocks, record, out);
+    case Format::Q5_K: return pack_strip<Format::Q5_K>(rows, sub, blocks, record, out);
+    case Format::IQ4_NL: return pack_strip<Format::IQ4_NL>(rows, sub, blocks, record, out);
+    default: return pack_strip<Format::IQ4_XS>(rows, sub, blocks, record, out);
+  }
+}
+
+#endif
+
+/// Writes rows [first, first + count) of W, blocks of 32 values [block, block + blocks), as columns [column, column +
+/// count) of consecutive records. Rows beyond the last are copies of it: nobody reads their sums.
+///
+/// Requires  int8_supports(w.format); count and column are multiples of lanes
+inline void pack_integers(const WeightView& w, Index first, Index count, Index block, Index blocks, Int8Record record,
+                          Index column, std::byte* out) noexcept {
+#ifdef EMBEDPOOL_BYTE_REGISTERS
+  const FormatInfo layout = info(w.format);
+  const Index subs = layout.block_values / int8::block_values;
+  for (Index strip = 0; strip < count; strip += lanes<float>) {
+    const std::byte* rows[lanes<float>];
+    for (Index i = 0; i < lanes<float>; ++i)
+      rows[i] = w.row(std::min(first + strip + i, w.rows - 1)) + block / subs * layout.block_bytes;
+    // Columns are four bytes apart in the bytes and in the factors behind them alike.
+    pack_strip(w.format, rows, block % subs, blocks, record, out + 4 * (column + strip));
+  }
+#else
+  const int zero = int8::integer_format(w.format).zero;
+  for (Index b = 0; b < blocks; ++b, out += record.bytes())
+    for (Index i = 0; i < count; ++i) {
+      const int8::IntegerBlock values = int8::read_integers(w, std::min(first + i, w.rows - 1), block + b);
+      for (Index k = 0; k < int8::block_values; ++k)
+        out[(k / 4 * Int8Record::width + column + i) * 4 + k % 4] = static_cast<std::byte>(values.q[k] + zero);
+      auto* scales = reinterpret_cast<float*>(out + record.scales_place());
+      scales[column + i] = values.scale;
+      scales[Int8Record::width + column + i] = values.offset;
+    }
+#endif
+}
+
+}  // namespace embedpool::simd
