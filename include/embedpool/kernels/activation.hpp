@@ -24,6 +24,11 @@ struct Silu {
     const S s = S(1) / (S(1) + std::exp(-x));
     return s * (S(1) + x * (S(1) - s));
   }
+  template <Real S>
+  static simd::Vector<S> derivative(const simd::Vector<S>& x) noexcept {
+    const simd::Vector<S> s = S(1) / (S(1) + xsimd::exp(-x));
+    return s * (S(1) + x * (S(1) - s));
+  }
 };
 
 /// GELU by the tanh approximation: x/2 (1 + tanh(u)), u = sqrt(2/pi) (x + 0.044715 x^3).
@@ -43,6 +48,12 @@ struct GeluTanh {
   static S derivative(S x) noexcept {
     const S t = std::tanh(inner(x));
     return S(0.5) * (S(1) + t) + S(0.5) * x * (S(1) - t * t) * S(root) * (S(1) + S(3 * cubic) * x * x);
+  }
+  template <Real S>
+  static simd::Vector<S> derivative(const simd::Vector<S>& x) noexcept {
+    const simd::Vector<S> u = S(root) * (x + S(cubic) * x * x * x);
+    const simd::Vector<S> s = S(1) / (S(1) + xsimd::exp(S(-2) * u));  // of x s, since (1 + tanh(u)) / 2 = s
+    return s + x * s * (S(1) - s) * S(2 * root) * (S(1) + S(3 * cubic) * x * x);
   }
 
  private:
@@ -68,6 +79,11 @@ struct GeluErf {
   static S derivative(S x) noexcept {
     const S density = S(std::numbers::inv_sqrtpi / std::numbers::sqrt2) * std::exp(S(-0.5) * x * x);
     return S(0.5) * (S(1) + std::erf(x * S(std::numbers::sqrt2 / 2))) + x * density;
+  }
+  template <Real S>
+  static simd::Vector<S> derivative(const simd::Vector<S>& x) noexcept {
+    const simd::Vector<S> density = S(std::numbers::inv_sqrtpi / std::numbers::sqrt2) * xsimd::exp(S(-0.5) * x * x);
+    return S(0.5) * (S(1) + xsimd::erf(x * S(std::numbers::sqrt2 / 2))) + x * density;
   }
 };
 
