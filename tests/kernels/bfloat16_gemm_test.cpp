@@ -120,6 +120,28 @@ TEST_CASE("bfloat16 products take weights of every storage format, wherever they
   }
 }
 
+TEST_CASE("panels of pairs hold zeros behind the last row of W and behind its last value") {
+  for (const Format format : {Format::F32, Format::BF16})
+    for (const Index depth : {64, 67}) {  // 67: two runs of 64, the second one short and odd
+      CAPTURE(depth);
+      const Index rows = width - 3, pairs = (depth + 1) / 2;
+      const auto blocks = test::random_blocks(format, rows * depth, 26);
+      const WeightView view{blocks.data(), format, rows, depth};
+      std::vector<float> row(static_cast<std::size_t>(depth));
+      AlignedBuffer<Bfloat16Pair> panel(pairs * width);
+      simd::pack_rows(view, 0, width, 0, pairs, panel.data(), width);
+      for (Index n = 0; n < width; ++n) {
+        std::fill(row.begin(), row.end(), 0.0f);
+        if (n < rows) decode_row(view, n, row.data());
+        for (Index k = 0; k < 2 * pairs; ++k) {
+          const Bfloat16Pair pair = panel.data()[k / 2 * width + n];
+          const bf16 expected = k < depth ? scalar::round_to_bf16(row[static_cast<std::size_t>(k)]) : bf16{0};
+          REQUIRE((k % 2 == 0 ? pair.even : pair.odd).bits == expected.bits);
+        }
+      }
+    }
+}
+
 TEST_CASE("a bfloat16 product errs by no more than roundings to bfloat16 explain") {
   constexpr Index rows = 24, columns = 80;
   for (const Index depth : {16, 576, 4096}) {
