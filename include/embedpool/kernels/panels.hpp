@@ -5,6 +5,7 @@
 #include "embedpool/kernels/dequantize.hpp"
 #include "embedpool/kernels/gemm_tile.hpp"
 #include "embedpool/kernels/pack_blocks.hpp"
+#include "embedpool/kernels/pack_nibbles.hpp"
 #include "embedpool/kernels/transpose.hpp"
 
 namespace embedpool::simd {
@@ -46,6 +47,11 @@ void pack_rows(const WeightView& w, Index first, Index count, Index k, Index dep
       return transpose(Rows<const float>(source, count, depth, w.cols), out, stride);
     }
 #ifdef __AVX2__
+    if (is_nibbles(w.format)) {
+      for (Index strip = 0; strip < count; strip += lanes<float>)
+        pack_nibbles(w, first + strip, place, depth, out + strip, stride);
+      return;
+    }
     if (formats::has_unpack(w.format)) {
       for (Index strip = 0; strip < count; strip += strip_rows) {
         const std::byte* rows[strip_rows];
