@@ -1,18 +1,22 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <chrono>
+#include <ctime>
+#include <thread>
 #include <vector>
 
 #include "embedpool/core/aligned_buffer.hpp"
 #include "embedpool/core/error.hpp"
 #include "embedpool/core/parallel_guarded.hpp"
+#include "embedpool/core/thread_pool.hpp"
 
 using namespace embedpool;
 
 namespace {
 
 template <class E>
-void check_every_job_runs_once(E executor) {
+void check_every_job_runs_once(E&& executor) {
   for (const Index count : {0, 1, 2, 7, 1000}) {
     std::vector<std::atomic<int>> runs(static_cast<std::size_t>(count));
     std::atomic<bool> workers_fit = true;
@@ -33,6 +37,49 @@ TEST_CASE("executors run every job once, with a worker in range") {
 #ifdef _OPENMP
   check_every_job_runs_once(OpenMPExecutor{3});
 #endif
+  for (const Index threads : {1, 2, 5}) check_every_job_runs_once(ThreadPool(threads));
+}
+
+TEST_CASE("what a call of a thread pool wrote is there when the next begins, call after call") {
+  ThreadPool pool(3);
+  std::vector<std::int64_t> values(64, 0);
+  for (int call = 0; call < 5000; ++call) {
+    const Index count = 2 + call % 7;
+    pool.parallel_for(count, [&](Index i, Index) {  // reads what other workers wrote in earlier calls
+      const auto place = static_cast<std::size_t>(i);
+      values[place + 32] = values[(place + static_cast<std::size_t>(call)) % 9] + 1;
+    });
+    pool.parallel_for(9, [&](Index i, Index) { values[static_cast<std::size_t>(i)] = call; });
+    for (Index i = 0; i < count; ++i) REQUIRE(values[static_cast<std::size_t>(i + 32)] == (call == 0 ? 1 : call));
+  }
+}
+
+TEST_CASE("a thread pool wakes up after a pause, and its threads do not run while it pauses") {
+  ThreadPool pool(4);
+  std::atomic<int> runs = 0;
+  for (int pause = 0; pause < 3; ++pause) {
+    pool.parallel_for(100, [&](Index, Index) { ++runs; });
+    const std::clock_t before = std::clock();  // of all threads of the process
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    // 3 threads that wait without sleeping would use 300 ms where there are cores for them, and 100 ms on any machine.
+    CHECK(static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC < 0.05);
+  }
+  CHECK(runs == 300);
+}
+
+TEST_CASE("a thread that is held up costs a thread pool the job that it holds and no other") {
+  ThreadPool pool(2);
+  std::atomic<int> others = 0;
+  pool.parallel_for(50, [&](Index, Index) {
+    static std::atomic<bool> first;
+    if (first.exchange(true)) {
+      ++others;
+    } else {
+      const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+      while (others < 49 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+      CHECK(others == 49);  // all others are done while this one lasts
+    }
+  });
 }
 
 TEST_CASE("of several jobs that throw the first by number is reported, after all have run") {
