@@ -54,7 +54,7 @@ void int8_gemm_job(const Int8Rows& a, const Panels& panels, Index columns, const
                    const GemmPlan& plan, Interval panel_range, Index first, Index rows) {
   constexpr Index width = Tile<float>::width, n = lanes<float>;
   thread_local Int8Scratch scratch;
-  const Int8PanelKind kind = panels.kind();
+  const int8::IntegerFormat kind = panels.kind();
   const Index record = Int8Record(kind.bits).bytes(), count = panel_range.size();
   const Index blocks = panels.depth() / int8::block_values;
   const Index most = plan.block / int8::block_values;

@@ -50,13 +50,13 @@ inline Bytes shift_down_half(Bytes words) noexcept {
 #endif
 }
 
-/// One register's worth of rows, `lanes` columns of a panel: blocks [0, blocks) of 32 values, from block `sub` of the
-/// storage blocks that rows[i] point at on.
+/// One register's worth of rows, `lanes` columns of a panel that holds integers as `held` says: blocks [0, blocks) of
+/// 32 values, from block `sub` of the storage blocks that rows[i] point at on.
 template <Format F>
-void pack_strip(const std::byte* const (&rows)[lanes<float>], Index sub, Index blocks, Int8Record record,
+void pack_strip(const std::byte* const (&rows)[lanes<float>], Index sub, Index blocks, int8::IntegerFormat held,
                 std::byte* out) noexcept {
   constexpr FormatInfo layout = info(F);
-  constexpr int8::IntegerFormat kind = int8::integer_format(F);
+  const Int8Record record(held.bits);
   constexpr Index subs = layout.block_values / int8::block_values, pitch = Int8Record::width * 4;
   constexpr int count = static_cast<int>(lanes<float>);
   for (Index b = 0; b < blocks; ++b, out += record.bytes()) {
@@ -68,9 +68,10 @@ void pack_strip(const std::byte* const (&rows)[lanes<float>], Index sub, Index b
       // Four bytes hold the nibbles of two words of bytes: they are put in order before they are taken apart.
       constexpr Index header = F == Format::Q4_0 ? 2 : 4;
       transpose_words([&](int i) { return formats::load_16_bytes(rows[i] + place + header); }, words[0]);
+      const Bytes shift = every_byte(held.zero - int8::integer_format(F).zero);
       for (int j = 0; j < 4; ++j) {
-        words[1][j] = high_nibbles(words[0][j]);
-        words[0][j] = and_bits(words[0][j], every_byte(15));
+        words[1][j] = add_each_byte(high_nibbles(words[0][j]), shift);
+        words[0][j] = add_each_byte(and_bits(words[0][j], every_byte(15)), shift);
       }
       Bytes heads[4];
       transpose_words([&](int i) { return formats::load_16_bytes(rows[i] + place); }, heads);
@@ -88,7 +89,7 @@ void pack_strip(const std::byte* const (&rows)[lanes<float>], Index sub, Index b
       }
       for (int part = 0; part < 2; ++part) {
         transpose_words([&](int i) { return q[part][i]; }, words[part]);
-        for (int j = 0; j < 4; ++j) words[part][j] = add_each_byte(words[part][j], every_byte(kind.zero));
+        for (int j = 0; j < 4; ++j) words[part][j] = add_each_byte(words[part][j], every_byte(held.zero));
       }
     }
     for (int j = 0; j < 8; ++j) {
@@ -103,28 +104,29 @@ void pack_strip(const std::byte* const (&rows)[lanes<float>], Index sub, Index b
   }
 }
 inline void pack_strip(Format format, const std::byte* const (&rows)[lanes<float>], Index sub, Index blocks,
-                       Int8Record record, std::byte* out) noexcept {
+                       int8::IntegerFormat held, std::byte* out) noexcept {
   switch (format) {
-    case Format::Q4_0: return pack_strip<Format::Q4_0>(rows, sub, blocks, record, out);
-    case Format::Q4_1: return pack_strip<Format::Q4_1>(rows, sub, blocks, record, out);
-    case Format::Q5_0: return pack_strip<Format::Q5_0>(rows, sub, blocks, record, out);
-    case Format::Q5_1: return pack_strip<Format::Q5_1>(rows, sub, blocks, record, out);
-    case Format::Q8_0: return pack_strip<Format::Q8_0>(rows, sub, blocks, record, out);
-    case Format::Q4_K: return pack_strip<Format::Q4_K>(rows, sub, blocks, record, out);
-    case Format::Q5_K: return pack_strip<Format::Q5_K>(rows, sub, blocks, record, out);
-    case Format::IQ4_NL: return pack_strip<Format::IQ4_NL>(rows, sub, blocks, record, out);
-    default: return pack_strip<Format::IQ4_XS>(rows, sub, blocks, record, out);
+    case Format::Q4_0: return pack_strip<Format::Q4_0>(rows, sub, blocks, held, out);
+    case Format::Q4_1: return pack_strip<Format::Q4_1>(rows, sub, blocks, held, out);
+    case Format::Q5_0: return pack_strip<Format::Q5_0>(rows, sub, blocks, held, out);
+    case Format::Q5_1: return pack_strip<Format::Q5_1>(rows, sub, blocks, held, out);
+    case Format::Q8_0: return pack_strip<Format::Q8_0>(rows, sub, blocks, held, out);
+    case Format::Q4_K: return pack_strip<Format::Q4_K>(rows, sub, blocks, held, out);
+    case Format::Q5_K: return pack_strip<Format::Q5_K>(rows, sub, blocks, held, out);
+    case Format::IQ4_NL: return pack_strip<Format::IQ4_NL>(rows, sub, blocks, held, out);
+    default: return pack_strip<Format::IQ4_XS>(rows, sub, blocks, held, out);
   }
 }
 
 #endif
 
 /// Writes rows [first, first + count) of W, blocks of 32 values [block, block + blocks), as columns [column, column +
-/// count) of consecutive records. Rows beyond the last are copies of it: nobody reads their sums.
+/// count) of consecutive records, integers as `held` says. Rows beyond the last are copies of it: nobody reads their
+/// sums.
 ///
 /// Requires  int8_supports(w.format); count and column are multiples of lanes
-inline void pack_integers(const WeightView& w, Index first, Index count, Index block, Index blocks, Int8Record record,
-                          Index column, std::byte* out) noexcept {
+inline void pack_integers(const WeightView& w, Index first, Index count, Index block, Index blocks,
+                          int8::IntegerFormat held, Index column, std::byte* out) noexcept {
 #ifdef EMBEDPOOL_BYTE_REGISTERS
   const FormatInfo layout = info(w.format);
   const Index subs = layout.block_values / int8::block_values;
@@ -133,15 +135,15 @@ inline void pack_integers(const WeightView& w, Index first, Index count, Index b
     for (Index i = 0; i < lanes<float>; ++i)
       rows[i] = w.row(std::min(first + strip + i, w.rows - 1)) + block / subs * layout.block_bytes;
     // Columns are four bytes apart in the bytes and in the factors behind them alike.
-    pack_strip(w.format, rows, block % subs, blocks, record, out + 4 * (column + strip));
+    pack_strip(w.format, rows, block % subs, blocks, held, out + 4 * (column + strip));
   }
 #else
-  const int zero = int8::integer_format(w.format).zero;
+  const Int8Record record(held.bits);
   for (Index b = 0; b < blocks; ++b, out += record.bytes())
     for (Index i = 0; i < count; ++i) {
       const int8::IntegerBlock values = int8::read_integers(w, std::min(first + i, w.rows - 1), block + b);
       for (Index k = 0; k < int8::block_values; ++k)
-        out[(k / 4 * Int8Record::width + column + i) * 4 + k % 4] = static_cast<std::byte>(values.q[k] + zero);
+        out[(k / 4 * Int8Record::width + column + i) * 4 + k % 4] = static_cast<std::byte>(values.q[k] + held.zero);
       auto* scales = reinterpret_cast<float*>(out + record.scales_place());
       scales[column + i] = values.scale;
       scales[Int8Record::width + column + i] = values.offset;
