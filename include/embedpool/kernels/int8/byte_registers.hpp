@@ -77,10 +77,17 @@ template <class Row>
   return _mm512_dpbusd_epi32(sums, unsigned_bytes, signed_bytes);
 #elif defined(__AVXVNNI__)
   return _mm256_dpbusd_avx_epi32(sums, unsigned_bytes, signed_bytes);
-#elif defined(__AVX512BW__)
-  return _mm512_add_epi16(sums, _mm512_maddubs_epi16(unsigned_bytes, signed_bytes));
 #else
-  return _mm256_add_epi16(sums, _mm256_maddubs_epi16(unsigned_bytes, signed_bytes));
+  // GCC would reorder the sums of several steps into a tree, and lack registers for all its leaves: the empty statement
+  // makes each sum a value that it knows nothing of.
+#ifdef __AVX512BW__
+  sums = _mm512_add_epi16(sums, _mm512_maddubs_epi16(unsigned_bytes, signed_bytes));
+  asm("" : "+v"(sums));
+#else
+  sums = _mm256_add_epi16(sums, _mm256_maddubs_epi16(unsigned_bytes, signed_bytes));
+  asm("" : "+x"(sums));
+#endif
+  return sums;
 #endif
 }
 /// The 32-bit sums that add_products has made, times `factor` (a 16-bit number) where they are still in 16 bits.

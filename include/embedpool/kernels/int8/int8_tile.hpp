@@ -8,6 +8,16 @@ namespace embedpool::simd {
 /// for the products.
 inline constexpr Index int8_tile_rows = has_byte_dots || vector_registers == 32 ? 6 : 4;
 
+/// Makes the compiler forget what it knows of a pointer's target. GCC moves loads out of branches and loops, and what
+/// it holds in registers that way the accumulators then lack.
+template <class T>
+[[gnu::always_inline]] inline T* forgotten(T* p) noexcept {
+#ifdef __GNUC__
+  asm volatile("" : "+r"(p));
+#endif
+  return p;
+}
+
 /// Rows of quantised activations beside the blocks' factors.
 struct Int8Rows {
   Rows<const std::int8_t> values;
@@ -50,7 +60,7 @@ template <int begin, int end, int factor, int R, int V, class Before>
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) sums[r][v] = every_word(0);
-  add_steps<begin, end>(q, stride, bytes, sums);
+  add_steps<begin, end>(forgotten(q), stride, forgotten(bytes), sums);
 #pragma GCC unroll 6
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
@@ -118,10 +128,7 @@ template <int R>
     const auto dot = [&](int r, int v) { return Vector<float>::load_aligned(dots[r] + v * n); };
 #endif
     const auto add_block = [&]<bool has_offset>(std::bool_constant<has_offset>) __attribute__((always_inline)) {
-      // Sums stay in memory. A pointer that is new in every block keeps GCC from holding them in registers, of which
-      // the integers need all.
-      float* c = sums;
-      asm volatile("" : "+r"(c));
+      float* c = forgotten(sums);
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) {
         const auto scale = Vector<float>::load_aligned(scales + v * n);
