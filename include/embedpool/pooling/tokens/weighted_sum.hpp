@@ -21,7 +21,9 @@ void weighted_sum(const TextStates<T>& states, const Weight& weight, double divi
       for (Index t = 0; t < tokens; ++t) {
         const T* h = states.row(t).data() + first;
         const double w = weight(t);
-        for (std::size_t j = 0; j < block; ++j) sum[j] += w * to_real<double>(h[j]);
+        std::array<double, block> x;  // apart, else GCC jams two tokens into one loop and keeps no register
+        for (std::size_t j = 0; j < block; ++j) x[j] = to_real<double>(h[j]);
+        for (std::size_t j = 0; j < block; ++j) sum[j] += w * x[j];
       }
     } else {
       for (Index t = 0; t < tokens; ++t) {
