@@ -3,7 +3,7 @@
 #include <chrono>
 
 #include "embedpool/core/executor.hpp"
-#include "embedpool/kernels/simd.hpp"
+#include "embedpool/kernels/operand.hpp"
 
 namespace embedpool::bench {
 
@@ -15,37 +15,49 @@ double seconds(Work&& work) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-/// Multiply-adds of one chain of `rounds` steps over registers alone, as fast as the machine can: enough independent
-/// accumulators to hide the latency, no memory. Returns a value that depends on all of them.
-template <Real S>
-S multiply_add_rounds(Index rounds) noexcept {
+/// Makes the compiler believe that a register was changed.
+template <class Register>
+void renew([[maybe_unused]] Register& x) noexcept {
+#if defined(__x86_64__)
+  if constexpr (requires { x.data; })
+    asm volatile("" : "+v"(x.data));
+  else
+    asm volatile("" : "+v"(x));
+#endif
+}
+
+/// Multiply-adds of `rounds` steps over registers alone, as fast as the machine can: enough independent accumulators to
+/// hide the latency, no memory. Returns a value that depends on all of them.
+template <simd::Operand T>
+simd::SumOf<T> multiply_add_rounds(T factor, Index rounds) noexcept {
+  using S = simd::SumOf<T>;
   constexpr int accumulators = 12;
   simd::Vector<S> sums[accumulators];
   for (int i = 0; i < accumulators; ++i) sums[i] = simd::Vector<S>(static_cast<S>(i));
-  simd::Vector<S> x(S(0.999)), y(S(0.001));
+  auto x = simd::OperandTraits<T>::broadcast(factor), y = x;
   for (Index round = 0; round < rounds; ++round) {
 #pragma GCC unroll 12
-    for (int i = 0; i < accumulators; ++i) sums[i] = simd::fma<S>(sums[i], x, y);
-#if defined(__x86_64__)
-    asm volatile("" : "+v"(x.data));  // the factor is new in every round, so nothing is computed ahead
-#endif
+    for (int i = 0; i < accumulators; ++i) sums[i] = simd::OperandTraits<T>::multiply_add(x, y, sums[i]);
+    renew(x);  // the factor is new in every round, so nothing is computed ahead
   }
   for (int i = 1; i < accumulators; ++i) sums[0] += sums[i];
   return xsimd::hadd(sums[0]);
 }
 
-/// Peak of real arithmetic with the executor's workers, in operations a second: the best of several short runs, each
+/// Peak of arithmetic on T with the executor's workers, in operations a second: the best of several short runs, each
 /// short enough to fall between two interruptions.
-template <Real S, Executor E>
-double peak_flops(E& executor, int runs = 25) {
+template <simd::Operand T, Executor E>
+double peak_flops(E& executor, T factor = T(0.999f), int runs = 25) {
+  using S = simd::SumOf<T>;
   constexpr Index rounds = 1 << 18;
-  const double operations = 2.0 * 12.0 * static_cast<double>(simd::lanes<S> * rounds * executor.workers());
+  const double operations =
+      2.0 * 12.0 * static_cast<double>(simd::OperandTraits<T>::values * simd::lanes<S> * rounds * executor.workers());
   double best = 0.0;
   volatile S sink = 0;
   for (int run = 0; run < runs; ++run)
     best = std::max(best, operations / seconds([&] {
                             executor.parallel_for(executor.workers(),
-                                                  [&](Index, Index) { sink = multiply_add_rounds<S>(rounds); });
+                                                  [&](Index, Index) { sink = multiply_add_rounds<T>(factor, rounds); });
                           }));
   return best;
 }
