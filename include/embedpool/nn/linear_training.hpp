@@ -1,0 +1,164 @@
+#pragma once
+#include <vector>
+
+#include "embedpool/kernels/column_sum.hpp"
+#include "embedpool/kernels/gemm.hpp"
+#include "embedpool/kernels/gemm_tn.hpp"
+#include "embedpool/nn/dropout.hpp"
+#include "embedpool/nn/lora.hpp"
+
+namespace embedpool {
+
+/// One LoRA pair on its way through training. Its gradient has the shapes of the pair, and no scale of its own.
+template <Real S>
+struct LoraTerm {
+  const LoraPair<S>* pair = nullptr;
+  LoraPair<S>* gradient = nullptr;  ///< null: none is wanted
+  Index place = 0;                  ///< number of the pair in the model: it has dropout coins of its own
+};
+
+/// A linear map in training: y = x W^T + b + sum over its pairs of s (drop(x) A^T) B^T. The base W may rest in any
+/// format; it has a gradient only where it is trained.
+template <Real S>
+struct TrainedLinear {
+  WeightView weight{};                    ///< [out, in]
+  const std::vector<S>* bias = nullptr;   ///< [out] or empty
+  std::vector<LoraTerm<S>> lora{};        ///< in the order in which adapters were stacked; the order of the sum
+  Matrix<S>* weight_gradient = nullptr;   ///< [out, in] or null
+  Matrix<S>* bias_gradient = nullptr;     ///< [1, out] or null
+};
+
+/// s drop(x) A^T of each pair, [N, r], kept from forward for the gradient of B.
+template <Real S>
+using LoraProducts = std::vector<AlignedBuffer<S>>;
+
+/// Memory that one map after another uses.
+template <Real S>
+struct LoraScratch {
+  AlignedBuffer<S> dropped{};     ///< [N, in] drop(x), or the gradient behind it
+  AlignedBuffer<S> dproduct{};    ///< [N, r]
+  AlignedBuffer<S> transposed{};  ///< [r, out] gradient of B, on its side
+};
+
+/// C = s A W^T
+template <Real S>
+struct ScaleTo {
+  Rows<S> c;
+  S scale;
+  static constexpr Index panel_columns() noexcept { return simd::Tile<S>::width; }
+  template <std::size_t V>
+  void store(Index row, Index column, const simd::Vector<S> (&sums)[V], Index count) const noexcept {
+    simd::write_row(c.row_data(row), column, count, sums,
+                    [this](const auto& sum, const auto&, Index) { return sum * std::remove_cvref_t<decltype(sum)>(scale); });
+  }
+};
+
+/// A matrix of reals as products take it.
+template <Real S>
+WeightView weight_view(const Matrix<S>& m) noexcept {
+  return {reinterpret_cast<const std::byte*>(m.data()), sizeof(S) == sizeof(double) ? Format::F64 : Format::F32, m.rows(),
+          m.cols()};
+}
+
+namespace detail {
+/// drop(x) in scratch memory, or x itself without dropout.
+template <Real S, Executor E>
+Rows<const S> dropped(Rows<const S> x, const Dropout& dropout, Index place, LoraScratch<S>& scratch, E& executor) {
+  if (!dropout.active()) return x;
+  const Rows<S> out = scratch.dropped.rows(x.rows, x.cols);
+  dropout.forward(place, x, out, executor);
+  return out;
+}
+}  // namespace detail
+
+/// kept = s drop(x) A^T for each pair of the map.
+template <Real S, Executor E>
+void lora_products(Rows<const S> x, const TrainedLinear<S>& map, const Dropout& dropout, LoraProducts<S>& kept,
+                   LoraScratch<S>& scratch, E& executor) {
+  kept.resize(map.lora.size());
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    const LoraPair<S>& pair = *map.lora[i].pair;
+    const Rows<const S> input = detail::dropped(x, dropout, map.lora[i].place, scratch, executor);
+    gemm_nt(input, weight_view(pair.a), ScaleTo<S>{kept[i].rows(x.rows, pair.a.rows()), pair.scale}, executor);
+  }
+}
+
+/// y += s (drop(x) A^T) B^T for each pair of the map.
+template <Real S, Executor E>
+void lora_forward(Rows<const S> x, const TrainedLinear<S>& map, const Dropout& dropout, Rows<S> y, LoraProducts<S>& kept,
+                  LoraScratch<S>& scratch, E& executor) {
+  lora_products(x, map, dropout, kept, scratch, executor);
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    const LoraPair<S>& pair = *map.lora[i].pair;
+    gemm_nt(Rows<const S>(kept[i].rows(x.rows, pair.a.rows())), weight_view(pair.b), AddTo<S>{y}, executor);
+  }
+}
+
+/// y = the map of x.
+///
+/// Shapes  x [N, in], y [N, out]
+template <Real S, Executor E>
+void linear_training_forward(Rows<const S> x, const TrainedLinear<S>& map, const Dropout& dropout, Rows<S> y,
+                             LoraProducts<S>& kept, LoraScratch<S>& scratch, E& executor) {
+  if (map.bias == nullptr || map.bias->empty())
+    gemm_nt(x, map.weight, StoreTo<S>{y}, executor);
+  else
+    gemm_nt(x, map.weight, StoreBias<S>{y, map.bias->data()}, executor);
+  lora_forward(x, map, dropout, y, kept, scratch, executor);
+}
+
+/// y += the map of x: the last map of a residual branch.
+template <Real S, Executor E>
+void linear_training_add(Rows<const S> x, const TrainedLinear<S>& map, const Dropout& dropout, Rows<S> y,
+                         LoraProducts<S>& kept, LoraScratch<S>& scratch, E& executor) {
+  gemm_nt(x, map.weight, AddTo<S>{y}, executor);
+  if (map.bias != nullptr && !map.bias->empty())
+    for_each_row(y.rows, executor, [&](Index i) {
+      for (Index j = 0; j < y.cols; ++j) y(i, j) += (*map.bias)[static_cast<std::size_t>(j)];
+    });
+  lora_forward(x, map, dropout, y, kept, scratch, executor);
+}
+
+/// Whether the gradient of a map's input replaces what is there or is added to it.
+enum class Write { replace, add };
+
+/// The way back: dx = (or +=) dy W + sum over pairs of drop'(s (dy B) A), and the wanted gradients of W, b, A and B,
+/// which are added to:  dW += dy^T x,  db += sum dy,  dA += (s dy B)^T drop(x),  dB += dy^T (s drop(x) A^T).
+///
+/// Shapes  x [N, in] as forward saw it, dy [N, out], dx [N, in], or without data where no gradient is wanted
+/// Order   sums over tokens rise; the result does not depend on the executor
+template <Real S, Executor E>
+void linear_training_backward(Rows<const S> x, Rows<const S> dy, const TrainedLinear<S>& map, const Dropout& dropout,
+                              LoraProducts<S>& kept, Rows<S> dx, Write write, LoraScratch<S>& scratch, E& executor) {
+  const bool wants_dx = dx.data != nullptr;
+  if (wants_dx && write == Write::replace) gemm_nn(dy, map.weight, StoreTo<S>{dx}, executor);
+  if (wants_dx && write == Write::add) gemm_nn(dy, map.weight, AddTo<S>{dx}, executor);
+  if (map.weight_gradient != nullptr) gemm_tn(dy, x, rows_of(*map.weight_gradient), executor);
+  if (map.bias_gradient != nullptr) column_sum(dy, map.bias_gradient->data(), executor);
+
+  for (std::size_t i = 0; i < map.lora.size(); ++i) {
+    const auto& [pair, gradient, place] = map.lora[i];
+    const Index rank = pair->a.rows();
+    const Rows<S> dproduct = scratch.dproduct.rows(x.rows, rank);  // [N, r]
+    gemm_nn(dy, weight_view(pair->b), ScaleTo<S>{dproduct, pair->scale}, executor);
+    if (gradient != nullptr) {
+      const Rows<const S> input = detail::dropped(x, dropout, place, scratch, executor);
+      gemm_tn(Rows<const S>(dproduct), input, rows_of(gradient->a), executor);  // [r, in]
+      // dB^T = (s drop(x) A^T)^T dy, so that the narrow side is the one that is transposed.
+      const Rows<S> sideways = scratch.transposed.rows(rank, dy.cols);
+      std::fill_n(sideways.data, rank * dy.cols, S(0));
+      gemm_tn(Rows<const S>(kept[i].rows(x.rows, rank)), dy, sideways, executor);
+      gradient->b += as_eigen(sideways).transpose();
+    }
+    if (!wants_dx) continue;
+    if (!dropout.active()) {
+      gemm_nn(Rows<const S>(dproduct), weight_view(pair->a), AddTo<S>{dx}, executor);
+    } else {
+      const Rows<S> behind = scratch.dropped.rows(x.rows, x.cols);
+      gemm_nn(Rows<const S>(dproduct), weight_view(pair->a), StoreTo<S>{behind}, executor);
+      dropout.backward(place, Rows<const S>(behind), dx, executor);
+    }
+  }
+}
+
+}  // namespace embedpool

@@ -1,0 +1,22 @@
+#pragma once
+#include "embedpool/attention/mask.hpp"
+#include "embedpool/kernels/rotary.hpp"
+#include "embedpool/nn/dropout.hpp"
+
+namespace embedpool {
+
+/// What a block's training pass needs to know of the batch. `queries` are the tokens whose states are wanted after the
+/// block; with fewer than all, the maps behind the attention and the queries see only those.
+template <Real S, MaskPolicy M>
+struct TrainingContext {
+  const M& mask;
+  const Segments& segments;
+  const RowSelection& queries;
+  const RotaryTable<S>& rotary;
+  const Dropout& every_token;  ///< coins of the maps that see every token: key and value
+  const Dropout& asking;       ///< coins of the maps that see the tokens in `queries`
+
+  bool pruned() const noexcept { return queries.rows() < segments.rows(); }
+};
+
+}  // namespace embedpool
