@@ -51,16 +51,20 @@ inline Bytes shift_down_half(Bytes words) noexcept {
 }
 
 /// One register's worth of rows, `lanes` columns of a panel that holds integers as `held` says: blocks [0, blocks) of
-/// 32 values, from block `sub` of the storage blocks that rows[i] point at on.
+/// 32 values, from block `sub` of the storage blocks that rows[i] point at on. The rows at `ahead` are asked for in the
+/// meantime: rows are too short for the machine to foresee the next.
 template <Format F>
-void pack_strip(const std::byte* const (&rows)[lanes<float>], Index sub, Index blocks, int8::IntegerFormat held,
-                std::byte* out) noexcept {
+void pack_strip(const std::byte* const (&rows)[lanes<float>], const std::byte* ahead, Index sub, Index blocks,
+                int8::IntegerFormat held, std::byte* out) noexcept {
   constexpr FormatInfo layout = info(F);
   const Int8Record record(held.bits);
   constexpr Index subs = layout.block_values / int8::block_values, pitch = Int8Record::width * 4;
   constexpr int count = static_cast<int>(lanes<float>);
   for (Index b = 0; b < blocks; ++b, out += record.bytes()) {
     const Index place = (sub + b) / subs * layout.block_bytes;
+    if ((sub + b) % subs == 0)
+      for (Index byte = 0; byte < lanes<float> * layout.block_bytes; byte += 64)
+        __builtin_prefetch(ahead + place * lanes<float> + byte);
     auto* scales = reinterpret_cast<float*>(out + record.scales_place());
     float* offsets = scales + Int8Record::width;
     Bytes words[2][4];
@@ -103,18 +107,18 @@ void pack_strip(const std::byte* const (&rows)[lanes<float>], Index sub, Index b
     }
   }
 }
-inline void pack_strip(Format format, const std::byte* const (&rows)[lanes<float>], Index sub, Index blocks,
-                       int8::IntegerFormat held, std::byte* out) noexcept {
+inline void pack_strip(Format format, const std::byte* const (&rows)[lanes<float>], const std::byte* ahead, Index sub,
+                       Index blocks, int8::IntegerFormat held, std::byte* out) noexcept {
   switch (format) {
-    case Format::Q4_0: return pack_strip<Format::Q4_0>(rows, sub, blocks, held, out);
-    case Format::Q4_1: return pack_strip<Format::Q4_1>(rows, sub, blocks, held, out);
-    case Format::Q5_0: return pack_strip<Format::Q5_0>(rows, sub, blocks, held, out);
-    case Format::Q5_1: return pack_strip<Format::Q5_1>(rows, sub, blocks, held, out);
-    case Format::Q8_0: return pack_strip<Format::Q8_0>(rows, sub, blocks, held, out);
-    case Format::Q4_K: return pack_strip<Format::Q4_K>(rows, sub, blocks, held, out);
-    case Format::Q5_K: return pack_strip<Format::Q5_K>(rows, sub, blocks, held, out);
-    case Format::IQ4_NL: return pack_strip<Format::IQ4_NL>(rows, sub, blocks, held, out);
-    default: return pack_strip<Format::IQ4_XS>(rows, sub, blocks, held, out);
+    case Format::Q4_0: return pack_strip<Format::Q4_0>(rows, ahead, sub, blocks, held, out);
+    case Format::Q4_1: return pack_strip<Format::Q4_1>(rows, ahead, sub, blocks, held, out);
+    case Format::Q5_0: return pack_strip<Format::Q5_0>(rows, ahead, sub, blocks, held, out);
+    case Format::Q5_1: return pack_strip<Format::Q5_1>(rows, ahead, sub, blocks, held, out);
+    case Format::Q8_0: return pack_strip<Format::Q8_0>(rows, ahead, sub, blocks, held, out);
+    case Format::Q4_K: return pack_strip<Format::Q4_K>(rows, ahead, sub, blocks, held, out);
+    case Format::Q5_K: return pack_strip<Format::Q5_K>(rows, ahead, sub, blocks, held, out);
+    case Format::IQ4_NL: return pack_strip<Format::IQ4_NL>(rows, ahead, sub, blocks, held, out);
+    default: return pack_strip<Format::IQ4_XS>(rows, ahead, sub, blocks, held, out);
   }
 }
 
@@ -135,7 +139,9 @@ inline void pack_integers(const WeightView& w, Index first, Index count, Index b
     for (Index i = 0; i < lanes<float>; ++i)
       rows[i] = w.row(std::min(first + strip + i, w.rows - 1)) + block / subs * layout.block_bytes;
     // Columns are four bytes apart in the bytes and in the factors behind them alike.
-    pack_strip(w.format, rows, block % subs, blocks, held, out + 4 * (column + strip));
+    const Index next = first + strip + lanes<float>;
+    const std::byte* ahead = w.row(next < w.rows ? next : 0);
+    pack_strip(w.format, rows, ahead, block % subs, blocks, held, out + 4 * (column + strip));
   }
 #else
   const Int8Record record(held.bits);
