@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "embedpool/pooling/heads/additive_attention.hpp"
+#include "embedpool/pooling/heads/batched_head.hpp"
 #include "embedpool/pooling/heads/concatenate.hpp"
 #include "embedpool/pooling/heads/cross_attention.hpp"
 #include "embedpool/pooling/heads/identity.hpp"
@@ -13,7 +14,6 @@
 #include "embedpool/pooling/heads/layer_mean.hpp"
 #include "embedpool/pooling/heads/layer_mix.hpp"
 #include "embedpool/pooling/heads/perceiver_head.hpp"
-#include "embedpool/pooling/heads/prepared_head.hpp"
 #include "embedpool/pooling/heads/single_query_attention.hpp"
 #include "embedpool/pooling/heads/weighted_layers.hpp"
 
@@ -27,12 +27,15 @@ struct Held {
   Value value{};
 };
 
-/// The parameters, caches and prepared work of every head of a list, as variants in the order of the list.
+/// The parameters, caches, prepared work and so on of every head of a list, as variants in the order of the list.
 template <Real S, class... Heads>
 struct HeldByHead {
   using Params = std::variant<Held<Heads, typename Heads::template Params<S>>...>;
   using Cache = std::variant<Held<Heads, typename Heads::template Cache<S>>...>;
   using Prepared = std::variant<Held<Heads, PreparedOf<S, Heads>>...>;
+  using Batch = std::variant<Held<Heads, BatchOf<S, Heads>>...>;
+  using Training = std::variant<Held<Heads, TrainingBatchOf<S, Heads>>...>;
+  using Gradient = std::variant<Held<Heads, PreparedGradientOf<S, Heads>>...>;
 };
 template <Real S, class... Heads>
 HeldByHead<S, Heads...> held_by_head(const std::variant<Heads...>*);  // never defined: only its type is used
@@ -64,6 +67,16 @@ class AnyHead {
   template <Real S>
   struct Prepared {
     typename decltype(detail::held_by_head<S>(static_cast<const Variant*>(nullptr)))::Prepared value{};
+  };
+  /// Each pass over a batch fills its own half.
+  template <Real S>
+  struct Batch {
+    typename decltype(detail::held_by_head<S>(static_cast<const Variant*>(nullptr)))::Batch inference{};
+    typename decltype(detail::held_by_head<S>(static_cast<const Variant*>(nullptr)))::Training training{};
+  };
+  template <Real S>
+  struct PreparedGradient {
+    typename decltype(detail::held_by_head<S>(static_cast<const Variant*>(nullptr)))::Gradient value{};
   };
 
   AnyHead() = default;
@@ -122,11 +135,16 @@ class AnyHead {
   }
 
   template <Real S>
-  Prepared<S> prepare(const Params<S>& params) const {
+  Prepared<S> prepare(const Params<S>& params, ExecutorRef executor) const {
     return std::visit([&]<class Head>(const Head& head) {
       const auto& own = of<Head, typename Head::template Params<S>>(params);
-      return Prepared<S>{detail::Held<Head, PreparedOf<S, Head>>{prepare_head<S>(head, own)}};
+      return Prepared<S>{detail::Held<Head, PreparedOf<S, Head>>{prepare_head<S>(head, own, executor)}};
     }, head_);
+  }
+  template <Real S>
+  Prepared<S> prepare(const Params<S>& params) const {
+    SerialExecutor serial;
+    return prepare(params, ExecutorRef(serial));
   }
   template <Real S>
   RowVector<S> forward_prepared(const Params<S>& params, const Prepared<S>& prepared, const Keys<S>& keys) const {
@@ -137,11 +155,59 @@ class AnyHead {
     }, head_);
   }
 
+  /// All texts of a batch at once where the head can: see BatchedHead.
+  template <Real S>
+  void forward_all(const Params<S>& params, const Prepared<S>& prepared, std::span<const Keys<S>> texts, Batch<S>& batch,
+                   Rows<S> e, ExecutorRef executor) const {
+    std::visit([&]<class Head>(const Head& head) {
+      embedpool::forward_all<S>(head, of<Head, typename Head::template Params<S>>(params),
+                                of<Head, PreparedOf<S, Head>>(prepared), texts,
+                                made<Head, BatchOf<S, Head>>(batch.inference), e, executor);
+    }, head_);
+  }
+  template <Real S>
+  void forward_all_kept(const Params<S>& params, const Prepared<S>& prepared, std::span<const Keys<S>> texts,
+                        Batch<S>& batch, Rows<S> e, ExecutorRef executor) const {
+    std::visit([&]<class Head>(const Head& head) {
+      embedpool::forward_all_kept<S>(head, of<Head, typename Head::template Params<S>>(params),
+                                     of<Head, PreparedOf<S, Head>>(prepared), texts,
+                                     made<Head, TrainingBatchOf<S, Head>>(batch.training), e, executor);
+    }, head_);
+  }
+  template <Real S>
+  void backward_all(const Params<S>& params, const Prepared<S>& prepared, std::span<const Keys<S>> texts, Batch<S>& batch,
+                    Rows<const S> de, Params<S>& dparams, PreparedGradient<S>& dprepared, std::span<const Rows<S>> dkeys,
+                    ExecutorRef executor) const {
+    std::visit([&]<class Head>(const Head& head) {
+      embedpool::backward_all<S>(head, of<Head, typename Head::template Params<S>>(params),
+                                 of<Head, PreparedOf<S, Head>>(prepared), texts,
+                                 made<Head, TrainingBatchOf<S, Head>>(batch.training), de,
+                                 of<Head, typename Head::template Params<S>>(dparams),
+                                 made<Head, PreparedGradientOf<S, Head>>(dprepared.value), dkeys, executor);
+    }, head_);
+  }
+  template <Real S>
+  void chain(const Params<S>& params, const Prepared<S>& prepared, const PreparedGradient<S>& dprepared,
+             Params<S>& dparams, ExecutorRef executor) const {
+    std::visit([&]<class Head>(const Head& head) {
+      if (dprepared.value.index() != head_.index()) return;  // nothing was summed
+      chain_prepared<S>(head, of<Head, typename Head::template Params<S>>(params),
+                        of<Head, PreparedOf<S, Head>>(prepared), of<Head, PreparedGradientOf<S, Head>>(dprepared),
+                        of<Head, typename Head::template Params<S>>(dparams), executor);
+    }, head_);
+  }
+
  private:
   /// The value that belongs to `Head`, of a Params or Cache that holds it.
   template <class Head, class Own, class Holder>
   static auto& of(Holder& holder) {
     return std::get<detail::Held<Head, Own>>(holder.value).value;
+  }
+  /// The same of scratch, made when it was another head's.
+  template <class Head, class Own, class Holder>
+  static Own& made(Holder& holder) {
+    if (!std::holds_alternative<detail::Held<Head, Own>>(holder)) holder = detail::Held<Head, Own>{};
+    return std::get<detail::Held<Head, Own>>(holder).value;
   }
   template <std::size_t... I>
   static AnyHead named(std::string_view name, std::index_sequence<I...>) {
@@ -154,6 +220,6 @@ class AnyHead {
 
   Variant head_{};
 };
-static_assert(PreparedHead<AnyHead, float> && PreparedHead<AnyHead, double>);
+static_assert(BatchTrainedHead<AnyHead, float> && BatchTrainedHead<AnyHead, double>);
 
 }  // namespace embedpool

@@ -1,6 +1,7 @@
 #pragma once
 #include <span>
 
+#include "embedpool/core/serial_products.hpp"
 #include "embedpool/pooling/layers.hpp"
 #include "embedpool/pooling/pooling_stream.hpp"
 
@@ -37,14 +38,29 @@ struct Pooling {
     require_in("Pooling", "width of the states", width, 1, Index(1) << 24);
   }
 
+  /// What the head can do once for its parameters and all batches: queries projected and folded, weights packed. A
+  /// stream does it by itself unless it is given; whoever pools many batches keeps it until the parameters change.
+  template <Real S, Executor E>
+  PreparedOf<S, Head> prepare(const Params<S>& params, E& executor) const {
+    const SerialProducts serial;
+    return prepare_head<S>(head, params, ExecutorRef(executor));
+  }
+  /// dparams += what the gradient of prepared work, summed over the streams of a step, stands for.
+  template <Real S, Executor E>
+  void chain(const Params<S>& params, const PreparedOf<S, Head>& prepared, const PreparedGradientOf<S, Head>& dprepared,
+             Params<S>& dparams, E& executor) const {
+    chain_prepared<S>(head, params, prepared, dprepared, dparams, ExecutorRef(executor));
+  }
+
   /// A sink for one batch of texts lying as `segments` says, in a model of L = `model_layers` layers of `width`.
   /// Heads that take rows unchanged run while layers are pushed, on `executor`; so does reading.
   template <Real S, Executor E>
   PoolingStream<S, Pooling, E> stream(const Params<S>& params, const Segments& segments, Index model_layers,
                                       Index width, E& executor, const Calibration<S>* calibration = nullptr,
-                                      KeepForBackward keep = KeepForBackward::no) const {
+                                      KeepForBackward keep = KeepForBackward::no,
+                                      const PreparedOf<S, Head>* prepared = nullptr) const {
     check(model_layers, width);
-    return {*this, params, segments, model_layers, width, executor, calibration, keep};
+    return {*this, params, segments, model_layers, width, executor, calibration, keep, prepared};
   }
   /// The same on the calling thread, until finish(executor).
   template <Real S>

@@ -6,9 +6,8 @@
 
 #include "embedpool/core/aligned_buffer.hpp"
 #include "embedpool/core/parallel_guarded.hpp"
-#include "embedpool/core/serial_products.hpp"
 #include "embedpool/pooling/calibration.hpp"
-#include "embedpool/pooling/heads/prepared_head.hpp"
+#include "embedpool/pooling/heads/batched_head.hpp"
 #include "embedpool/pooling/key_layout.hpp"
 #include "embedpool/pooling/require_pushable.hpp"
 #include "embedpool/pooling/tokens/all_tokens.hpp"
@@ -28,21 +27,23 @@ enum class KeepForBackward : bool { no, yes };
 ///
 /// Memory  B x slots x D keys for readers that reduce a text, whatever the length of the texts. Keys that are the
 ///         rows of one layer unchanged (AllTokens) go straight to the head during push and are not stored
-/// Order   each text's result is computed by one job in an order that depends on the text alone: bit-identical in any
-///         batch, for any number of threads. Keys begin at multiples of 64 bytes for that reason too: how vectorised
+/// Order   each text's result is computed in an order that depends on the text alone: bit-identical in any batch, for
+///         any number of threads. Keys begin at multiples of 64 bytes for that reason too: how vectorised
 ///         sums are split can depend on the address
 /// Errors  ShapeError for a layer that is not wanted, comes twice, is missing at finish, or does not fit the batch
-/// Requires  params, segments, calibration and executor outlive the stream
+/// Requires  params, segments, calibration, executor and prepared work that is given outlive the stream
 template <Real S, class Pooling, Executor E>
 class PoolingStream {
  public:
   using Params = typename Pooling::template Params<S>;
-  using Cache = typename Pooling::Head::template Cache<S>;
+  using Head = typename Pooling::Head;
+  using Prepared = PreparedOf<S, Head>;
 
   PoolingStream(const Pooling& pooling, const Params& params, const Segments& segments, Index layers, Index width,
-                E& executor, const Calibration<S>* calibration, KeepForBackward keep)
+                E& executor, const Calibration<S>* calibration, KeepForBackward keep, const Prepared* prepared = nullptr)
       : pooling_(pooling),
         params_(&params),
+        given_(prepared),
         segments_(&segments),
         executor_(&executor),
         calibration_(calibration),
@@ -55,12 +56,9 @@ class PoolingStream {
     if (calibration_) calibration_->check(pooling_.slots(layers), width);
     if constexpr (requires { pooling_.head.check(params, width, Index(1)); })
       pooling_.head.check(params, width, pooling_.slots(layers));
-    const SerialProducts serial;
-    if (!keep_) prepared_ = prepare_head<S>(pooling_.head, params);
+    if (given_ == nullptr) prepared_ = pooling_.template prepare<S>(params, executor);
     immediate_ = !keep_ && pooling_.layers.count(layers) == 1 && keys_are_rows(pooling_.tokens);
-    caches_.resize(static_cast<std::size_t>(keep_ ? segments.size() : executor.workers()));
     if (!immediate_) keys_ = padded_rows(key_memory_, layout_.rows());
-    scratch_.resize(static_cast<std::size_t>(immediate_ ? executor.workers() : 0));
   }
 
   // LayerSink
@@ -79,16 +77,16 @@ class PoolingStream {
     if (*seen) throw ShapeError("Pooling: layer " + std::to_string(layer) + " was pushed twice");
     *seen = true;
     const Index layer_slot = pooling_.layers.slot(layer, layers_);
-    parallel_guarded(*executor_, segments_->size(), [&](Index b, Index worker) {
+    if (immediate_) return embed_rows(states);
+    parallel_guarded(*executor_, segments_->size(), [&](Index b, Index) {
       const TextStates<T> text = states.text(b);
-      if (immediate_) return embed(b, worker, rows_as_keys(text, b, worker));
       const Rows<S> keys = layer_keys(keys_, b, layer_slot);
       pooling_.tokens.read(text, keys);
       if (calibration_) calibration_->forward(layout_.kinds(b, layer_slot), keys);
     });
   }
 
-  /// The embeddings [B, width]. Heads run on `executor`, a text a job.
+  /// The embeddings [B, width]. Heads run on `executor`, all texts together where the head can.
   template <Executor F>
   Matrix<S> finish(F& executor) {
     for (Index layer = 0; layer <= layers_; ++layer)
@@ -98,36 +96,43 @@ class PoolingStream {
     if (finished_) throw ShapeError("Pooling: finish was called twice");
     finished_ = true;
     if (immediate_) return std::move(embeddings_);
-    if (!keep_) caches_.resize(static_cast<std::size_t>(executor.workers()));
-    parallel_guarded(executor, segments_->size(), [&](Index b, Index worker) { embed(b, worker, text_keys(keys_, b)); });
+    const std::vector<Keys<S>> texts = all_keys();
+    if (keep_)
+      forward_all_kept<S>(pooling_.head, *params_, prepared(), texts, kept_, rows_of(embeddings_), ExecutorRef(executor));
+    else
+      forward_all<S>(pooling_.head, *params_, prepared(), texts, batch_, rows_of(embeddings_), ExecutorRef(executor));
     return std::move(embeddings_);
   }
   Matrix<S> finish() { return finish(*executor_); }
 
   /// From the gradient de [B, width] of the embeddings: dparams += its gradient, and the gradient of every key, which
-  /// backward_layer hands on. Texts are summed in an order that depends on B and the size of the head alone.
-  /// Requires  a stream made with KeepForBackward::yes, finished
+  /// backward_layer hands on. Texts are summed in an order that depends on the batch and the size of the head alone.
+  /// Requires  a stream made with KeepForBackward::yes, finished; once, what was kept is used up
   template <Executor F>
   void backward(Rows<const S> de, Params& dparams, F& executor) {
+    PreparedGradientOf<S, Head> dprepared{};
+    backward(de, dparams, dprepared, executor);
+    pooling_.template chain<S>(*params_, prepared(), dprepared, dparams, executor);
+  }
+  /// The same, but the gradient of what the head prepared is added to `dprepared`: sum it over the streams of a step, all
+  /// made with the same prepared work, and call Pooling::chain once.
+  template <Executor F>
+  void backward(Rows<const S> de, Params& dparams, PreparedGradientOf<S, Head>& dprepared, F& executor) {
     if (!keep_ || !finished_)
       throw ShapeError("Pooling: backward needs a finished stream that was made with KeepForBackward::yes");
+    if (has_gradients_) throw ShapeError("Pooling: backward was called twice");
     require_equal("Pooling: backward", "rows of de", de.rows, segments_->size());
     require_equal("Pooling: backward", "columns of de", de.cols, pooling_.head.output_width(width_));
     dkeys_ = padded_rows(dkey_memory_, layout_.rows());
     std::fill_n(dkeys_.data, dkeys_.rows * dkeys_.stride, S(0));
-    const Index groups = std::min(segments_->size(), gradient_groups(dparams));
-    std::vector<Params> partial(static_cast<std::size_t>(groups), zeros_like(dparams));
-    parallel_guarded(executor, groups, [&](Index group, Index) {
-      const SerialProducts serial;
-      const Index end = (group + 1) * segments_->size() / groups;
-      for (Index b = group * segments_->size() / groups; b < end; ++b) {
-        const RowVector<S> de_b = as_eigen(de.middle_rows(b, 1));
-        pooling_.head.backward(*params_, text_keys(std::as_const(keys_), b), caches_[static_cast<std::size_t>(b)], de_b,
-                               partial[static_cast<std::size_t>(group)], rows_of_text(dkeys_, b));
-        if (calibration_) calibration_->backward(layout_.kinds(b), rows_of_text(dkeys_, b));
-      }
-    });
-    for (Params& part : partial) add(part, dparams);
+    std::vector<Rows<S>> dkeys;
+    for (Index b = 0; b < segments_->size(); ++b) dkeys.push_back(rows_of_text(dkeys_, b));
+    backward_all<S>(pooling_.head, *params_, prepared(), all_keys(), kept_, de, dparams, dprepared, dkeys,
+                    ExecutorRef(executor));
+    if (calibration_)
+      executor.parallel_for(segments_->size(), [&](Index b, Index) {
+        calibration_->backward(layout_.kinds(b), rows_of_text(dkeys_, b));
+      });
     has_gradients_ = true;
   }
 
@@ -169,9 +174,34 @@ class PoolingStream {
   }
   Keys<S> text_keys(Rows<S> rows, Index b) const noexcept { return {rows_of_text(rows, b), layout_.kinds(b)}; }
 
-  /// The rows themselves where the head can take them as they are, else read and calibrated into the worker's scratch.
+  std::vector<Keys<S>> all_keys() const {
+    std::vector<Keys<S>> texts;
+    for (Index b = 0; b < segments_->size(); ++b) texts.push_back(text_keys(keys_, b));
+    return texts;
+  }
+  const Prepared& prepared() const noexcept { return given_ ? *given_ : prepared_; }
+
+  /// Some texts at a time, so that keys that must be copied take little room: their rows go to the head.
   template <Element T>
-  Keys<S> rows_as_keys(const TextStates<T>& text, Index b, Index worker) {
+  void embed_rows(const LayerStates<T>& states) {
+    constexpr Index rows_at_once = 2048;
+    for (Index begin = 0, end; begin < segments_->size(); begin = end) {
+      end = begin + 1;
+      while (end < segments_->size() && layout_.first_key(end + 1) - layout_.first_key(begin) <= rows_at_once) ++end;
+      std::vector<Keys<S>> texts(static_cast<std::size_t>(end - begin));
+      scratch_.resize(std::max(scratch_.size(), texts.size()));
+      parallel_guarded(*executor_, end - begin, [&](Index i, Index) {
+        texts[static_cast<std::size_t>(i)] =
+            rows_as_keys(states.text(begin + i), begin + i, scratch_[static_cast<std::size_t>(i)]);
+      });
+      forward_all<S>(pooling_.head, *params_, prepared(), texts, batch_,
+                     rows_of(embeddings_).middle_rows(begin, end - begin), ExecutorRef(*executor_));
+    }
+  }
+
+  /// The rows themselves where the head can take them as they are, else read and calibrated into `scratch`.
+  template <Element T>
+  Keys<S> rows_as_keys(const TextStates<T>& text, Index b, AlignedBuffer<S>& scratch) {
     if constexpr (std::same_as<T, S>) {
       if (text.is_packed() && !calibration_) {
         const Interval needed = reads(text.shape());
@@ -180,41 +210,15 @@ class PoolingStream {
         if (aligned) return {rows, layout_.kinds(b)};
       }
     }
-    const Rows<S> rows = padded_rows(scratch_[static_cast<std::size_t>(worker)], layout_.keys(b));
+    const Rows<S> rows = padded_rows(scratch, layout_.keys(b));
     pooling_.tokens.read(text, rows);
     if (calibration_) calibration_->forward(layout_.kinds(b), rows);
     return {rows, layout_.kinds(b)};
   }
 
-  void embed(Index b, Index worker, const Keys<S>& keys) {
-    Cache& cache = caches_[static_cast<std::size_t>(keep_ ? b : worker)];
-    const SerialProducts serial;
-    const RowVector<S> embedding = keep_ ? pooling_.head.forward(*params_, keys, cache)
-                                         : forward_prepared<S>(pooling_.head, *params_, prepared_, keys, cache);
-    require_equal("Pooling: head", "width of the embedding", embedding.cols(), embeddings_.cols());
-    embeddings_.row(b) = embedding;
-  }
-
-  /// Texts are shared among this many sums of gradients: not too many copies of a large head.
-  static Index gradient_groups(Params& params) {
-    Index values = 0;
-    Pooling::Head::for_each(params, [&](auto&&, auto& tensor) { values += tensor.size(); });
-    return values <= (Index(1) << 22) ? 8 : 1;
-  }
-  static Params zeros_like(const Params& params) {
-    Params zeros = params;
-    Pooling::Head::for_each(zeros, [](auto&&, auto& tensor) { tensor.setZero(); });
-    return zeros;
-  }
-  static void add(Params& part, Params& sum) {
-    std::vector<Matrix<S>*> parts;
-    Pooling::Head::for_each(part, [&](auto&&, Matrix<S>& tensor) { parts.push_back(&tensor); });
-    std::size_t i = 0;
-    Pooling::Head::for_each(sum, [&](auto&&, Matrix<S>& tensor) { tensor += *parts[i++]; });
-  }
-
   Pooling pooling_;
   const Params* params_;
+  const Prepared* given_;  // prepared outside, or null
   const Segments* segments_;
   E* executor_;
   const Calibration<S>* calibration_;
@@ -227,9 +231,10 @@ class PoolingStream {
   KeyLayout layout_;
   Matrix<S> embeddings_;
   std::vector<bool> pushed_;
-  PreparedOf<S, typename Pooling::Head> prepared_{};  // empty in training: forward fills the caches
-  std::vector<Cache> caches_;                // one a text in training, else one a worker
-  std::vector<AlignedBuffer<S>> scratch_;    // one a worker
+  Prepared prepared_{};
+  BatchOf<S, Head> batch_;                 // scratch of inference
+  TrainingBatchOf<S, Head> kept_;          // what backward needs
+  std::vector<AlignedBuffer<S>> scratch_;  // copied keys, one for each of the texts at once
   AlignedBuffer<S> key_memory_, dkey_memory_;
   Rows<S> keys_, dkeys_;
 };

@@ -1,8 +1,7 @@
 #pragma once
 #include "embedpool/pooling/concepts.hpp"
-#include "embedpool/pooling/heads/perceiver_blocks.hpp"
-#include "embedpool/pooling/heads/prepared_attention.hpp"
-#include "embedpool/pooling/heads/prepared_head.hpp"
+#include "embedpool/pooling/heads/batched_head.hpp"
+#include "embedpool/pooling/heads/perceiver_batch.hpp"
 
 namespace embedpool {
 
@@ -46,10 +45,16 @@ struct PerceiverHead {
     head_math::GegluCache<S> feed_forward;
   };
 
+  /// The queries projected, and the feed-forward's weights packed.
   template <Real S>
   struct Prepared {
-    Matrix<S> queries;  // [r, H d] LN(latents) Wq^T / sqrt(d)
+    head_math::FixedQueries<S> queries;
+    head_math::PreparedGeglu<S> feed_forward;
   };
+  template <Real S>
+  using Batch = head_math::PerceiverBatch<S>;
+  template <Real S>
+  using PreparedGradient = Matrix<S>;  // of queries.rows; empty: nothing yet
 
   template <Real S>
   Params<S> init(Index width, Index slots, std::uint64_t seed = 0) const {
@@ -122,45 +127,63 @@ struct PerceiverHead {
     }
   }
 
-  /// The queries depend on no text.
+  /// The queries depend on no text, and with them neither does their product with the key projection.
+  template <Real S>
+  Prepared<S> prepare(const Params<S>& p, ExecutorRef executor) const {
+    head_math::LayerNormCache<S> unused;
+    const Matrix<S> normed = head_math::normed_latents<S>(p, unused);
+    const Index inner = p.attend.to_q.rows();
+    return {head_math::prepare_queries(head_math::perceiver_sizes<S>(p, options()), rows_of(normed), rows_of(p.attend.to_q),
+                                       rows_of(p.attend.to_kv).middle_rows(0, inner), p.attend.hidden_gain, executor),
+            head_math::prepare_geglu(p.feed_forward, executor)};
+  }
   template <Real S>
   Prepared<S> prepare(const Params<S>& p) const {
-    head_math::LayerNormCache<S> unused;
-    const Matrix<S> normed = head_math::layer_norm(p.latents, p.attend.latent_gain, p.attend.latent_bias, unused);
-    const S scale = std::sqrt(static_cast<S>(p.attend.to_q.rows() / heads));
-    return {normed * p.attend.to_q.transpose() / scale};
+    SerialExecutor serial;
+    return prepare(p, ExecutorRef(serial));
   }
-
-  /// One key gets every weight whatever asks: no scores, and with the pooled residual all rows of x are equal.
-  /// Several keys: values go through Wo before or after they are mixed, whichever is less work.
   template <Real S>
   RowVector<S> forward_prepared(const Params<S>& p, const Prepared<S>& prepared, const Keys<S>& keys) const {
-    const Index inner = p.attend.to_q.rows(), n = keys.rows.rows;
-    head_math::LayerNormCache<S> unused;
-    const Matrix<S> normed = head_math::layer_norm(tabled(p, keys), p.attend.hidden_gain, p.attend.hidden_bias, unused);
-    const Matrix<S> v = normed * p.attend.to_kv.bottomRows(inner).transpose();  // [n, H d]
-    const RowVector<S> pooled = as_eigen(keys.rows).colwise().mean();
-    Matrix<S> x;  // [r, D], or [1, D] for r equal rows
-    if (n == 1) {
-      const RowVector<S> only = v * p.attend.to_out.transpose();
-      x = residual == Residual::latents ? Matrix<S>(p.latents.rowwise() + only) : Matrix<S>(pooled + only);
-    } else {
-      const Matrix<S> k = normed * p.attend.to_kv.topRows(inner).transpose();  // [n, H d]
-      const Matrix<S> a = head_math::attention_weights(prepared.queries, k, heads);
-      if (head_math::project_values_first(p.latents.rows(), n, p.latents.cols(), inner, heads))
-        x = a * head_math::project_values(v, p.attend.to_out, heads);
-      else
-        x = head_math::mix_values(a, v, heads) * p.attend.to_out.transpose();
-      if (residual == Residual::latents)
-        x += p.latents;
-      else
-        x.rowwise() += pooled;
+    SerialExecutor serial;
+    Batch<S> batch;
+    RowVector<S> e(keys.rows.cols);
+    forward_all<S>(p, prepared, {&keys, 1}, batch, Rows<S>(e.data(), 1, e.cols()), ExecutorRef(serial));
+    return e;
+  }
+
+  /// Texts are taken some at a time, so that what lies between the products stays below about 130 MB of floats.
+  template <Real S>
+  void forward_all(const Params<S>& p, const Prepared<S>& prepared, std::span<const Keys<S>> texts, Batch<S>& batch,
+                   Rows<S> e, ExecutorRef executor) const {
+    const head_math::AttentionSizes& sizes = prepared.queries.sizes;
+    for (std::size_t begin = 0, end; begin < texts.size(); begin = end) {
+      Index values = 0;
+      for (end = begin; end < texts.size() && (end == begin || values < (Index(1) << 25)); ++end)
+        values += head_math::values_between(sizes, texts[end].rows.rows);
+      head_math::perceiver_forward(p, options(), prepared.queries, prepared.feed_forward, texts.subspan(begin, end - begin),
+                                   false, batch, e.middle_rows(static_cast<Index>(begin), static_cast<Index>(end - begin)),
+                                   executor);
     }
-    head_math::GegluCache<S> scratch;
-    return head_math::geglu_mean(p.feed_forward, x, scratch);
+  }
+  template <Real S>
+  void forward_all_kept(const Params<S>& p, const Prepared<S>& prepared, std::span<const Keys<S>> texts, Batch<S>& batch,
+                        Rows<S> e, ExecutorRef executor) const {
+    head_math::perceiver_forward(p, options(), prepared.queries, prepared.feed_forward, texts, true, batch, e, executor);
+  }
+  template <Real S>
+  void backward_all(const Params<S>& p, const Prepared<S>& prepared, std::span<const Keys<S>> texts, Batch<S>& batch,
+                    Rows<const S> de, Params<S>& dp, PreparedGradient<S>& dprepared, std::span<const Rows<S>> dkeys,
+                    ExecutorRef executor) const {
+    head_math::perceiver_backward(p, options(), prepared.queries, texts, batch, de, dp, dprepared, dkeys, executor);
+  }
+  template <Real S>
+  void chain(const Params<S>& p, const Prepared<S>& prepared, const PreparedGradient<S>& dprepared, Params<S>& dp,
+             ExecutorRef executor) const {
+    head_math::perceiver_chain(p, prepared.queries, dprepared, dp, executor);
   }
 
  private:
+  head_math::PerceiverOptions options() const { return {heads, layer_table, residual == Residual::pooled}; }
   /// The keys, with the rows of the layer table added to them.
   template <Real S>
   Matrix<S> tabled(const Params<S>& p, const Keys<S>& keys) const {
@@ -170,6 +193,6 @@ struct PerceiverHead {
     return h;
   }
 };
-static_assert(PreparedHead<PerceiverHead, float> && PreparedHead<PerceiverHead, double>);
+static_assert(BatchTrainedHead<PerceiverHead, float> && BatchTrainedHead<PerceiverHead, double>);
 
 }  // namespace embedpool

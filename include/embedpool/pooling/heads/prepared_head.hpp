@@ -2,6 +2,7 @@
 #include <concepts>
 #include <type_traits>
 
+#include "embedpool/core/executor_ref.hpp"
 #include "embedpool/pooling/concepts.hpp"
 
 namespace embedpool {
@@ -25,13 +26,22 @@ concept PreparedHead = HeadPolicy<H, S> &&
 /// What `prepare` gives for a head that has nothing to prepare.
 struct NothingPrepared {};
 
-/// Work of a head done once for a batch, for any head: what it prepares, else nothing.
+/// Work of a head done once for its parameters, for any head: what it prepares, else nothing.
 template <Real S, class Head>
 auto prepare_head(const Head& head, const typename Head::template Params<S>& params) {
   if constexpr (PreparedHead<Head, S>)
     return head.prepare(params);
   else
     return NothingPrepared{};
+}
+/// The same on an executor, for heads whose prepare(params, ExecutorRef) can use one: preparing a large head costs as
+/// much as pooling many texts.
+template <Real S, class Head>
+auto prepare_head(const Head& head, const typename Head::template Params<S>& params, ExecutorRef executor) {
+  if constexpr (PreparedHead<Head, S> && requires { head.prepare(params, executor); })
+    return head.prepare(params, executor);
+  else
+    return prepare_head<S>(head, params);
 }
 template <Real S, class Head>
 using PreparedOf = decltype(prepare_head<S>(std::declval<const Head&>(),
