@@ -17,14 +17,18 @@ namespace embedpool {
 ///   layer 0 = x_0,  layer l = x_l for l < L,  layer L = RMSNorm(x_L)  (or x_L itself: LastState::raw)
 ///
 /// Weights are used in their storage format from where they are. A Decoder is immutable and cheap to copy.
-template <Real S>
+///
+/// Compute  in which arithmetic the linear maps are computed; Decoder<float, Int8Compute> and others are made of a
+///          Decoder<float> by with_compute()
+template <Real S, ComputePolicy<S> Compute = FullPrecision>
 class Decoder {
  public:
   using Scalar = S;
   using Workspace = DecoderWorkspace<S>;
 
   /// Errors: ShapeError when the config is inconsistent or a tensor is missing or has another shape.
-  Decoder(DecoderConfig config, DecoderWeights<S> weights) : config_(std::move(config)), weights_(std::move(weights)) {
+  Decoder(DecoderConfig config, DecoderWeights<S> weights, Compute compute = {})
+      : config_(std::move(config)), weights_(std::move(weights)), compute_(std::move(compute)) {
     if (const std::string problem = config_.problem(); !problem.empty()) throw ShapeError("Decoder: " + problem);
     require_equal("Decoder", "blocks", static_cast<Index>(weights_.blocks.size()), config_.layers);
     for (const auto& block : weights_.blocks)
@@ -45,6 +49,11 @@ class Decoder {
 
   const DecoderConfig& config() const noexcept { return config_; }
   const DecoderWeights<S>& weights() const noexcept { return weights_; }
+  /// The same model with its products in another arithmetic; the weights are shared.
+  template <ComputePolicy<S> Other>
+  Decoder<S, Other> with_compute(Other other) const {
+    return Decoder<S, Other>(config_, weights_, std::move(other));
+  }
   Index layers() const noexcept { return config_.layers; }
   Index width() const noexcept { return config_.width; }
   Index trained_window() const noexcept { return config_.sliding_window; }
@@ -122,12 +131,12 @@ class Decoder {
     const SelfAttentionShape<S> attention{{config_.heads, config_.kv_heads, config_.head_dim, config_.attention_scale()},
                                           epsilon, config_.rotary_style};
     const FeedForwardShape<S> feed_forward{config_.activation, epsilon, config_.experts_per_token};
-    x = self_attention_forward(block.attention, attention, mask, segments, queries, rotary, x, workspace.attention,
+    x = self_attention_forward(block.attention, attention, compute_, mask, segments, queries, rotary, x, workspace.attention,
                                executor);
     if (config_.experts > 0)
-      mixture_forward(block.feed_forward, feed_forward, x, workspace.mixture, executor);
+      mixture_forward(block.feed_forward, feed_forward, compute_, x, workspace.mixture, executor);
     else
-      feed_forward_forward(block.feed_forward, feed_forward, x, workspace.feed_forward, executor);
+      feed_forward_forward(block.feed_forward, feed_forward, compute_, x, workspace.feed_forward, executor);
     return x;
   }
 
@@ -141,6 +150,7 @@ class Decoder {
 
   DecoderConfig config_;
   DecoderWeights<S> weights_;
+  [[no_unique_address]] Compute compute_;
 };
 
 static_assert(Backbone<Decoder<float>> && Backbone<Decoder<double>>);

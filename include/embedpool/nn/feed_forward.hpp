@@ -2,8 +2,8 @@
 #include <vector>
 
 #include "embedpool/core/aligned_buffer.hpp"
-#include "embedpool/kernels/gemm.hpp"
 #include "embedpool/kernels/norm.hpp"
+#include "embedpool/nn/compute.hpp"
 #include "embedpool/nn/gate_activation.hpp"
 
 namespace embedpool {
@@ -40,17 +40,18 @@ struct FeedForwardCache {
 /// The dense feed-forward half of a block: x += W_down (act(W_gate h) .* W_up h), h = RMSNorm(x).
 ///
 /// Shapes  x [N, D], row by row: rows are independent of each other
-template <Real S, Executor E>
-void feed_forward_forward(const FeedForwardWeights<S>& w, const FeedForwardShape<S>& shape, Rows<S> x,
-                          FeedForwardCache<S>& cache, E& executor) {
+template <Real S, ComputePolicy<S> Compute, Executor E>
+void feed_forward_forward(const FeedForwardWeights<S>& w, const FeedForwardShape<S>& shape, const Compute& compute,
+                          Rows<S> x, FeedForwardCache<S>& cache, E& executor) {
   const GatedWeights& gated = w.experts.front();
   const Rows<S> normed = cache.normed.rows(x.rows, x.cols);
   const Rows<S> inner = cache.inner.rows(x.rows, gated.gate.rows);
   rms_norm(Rows<const S>(x), w.norm.data(), shape.norm_epsilon, normed, executor);  // [N, D]
   with_activation(shape.activation, [&]<class Activation>() {
-    gemm_nt_gated<Activation>(Rows<const S>(normed), gated.gate, gated.up, inner, executor);  // [N, F]
+    compute.template gated<Activation>(compute.prepare(Rows<const S>(normed), executor), gated.gate, gated.up, inner,
+                                       executor);  // [N, F]
   });
-  gemm_nt(Rows<const S>(inner), gated.down, AddTo<S>{x}, executor);  // [N, D]
+  compute.product(compute.prepare(Rows<const S>(inner), executor), gated.down, AddTo<S>{x}, executor);  // [N, D]
 }
 
 }  // namespace embedpool

@@ -61,11 +61,12 @@ void route_token(std::span<const S> logits, std::span<Index> expert, std::span<S
 
 /// The feed-forward half of a block with experts: x += sum over a token's experts e of weight_e FFN_e(RMSNorm(x)).
 ///
-/// Shapes  x [N, D]. A token's experts are added in rising order, so its result does not depend on its neighbours.
+/// Shapes  x [N, D]. A token's experts are added in rising order, so its result does not depend on its neighbours. The
+///         router is computed in S whatever the policy: a rounded logit could choose other experts.
 /// Source  Mixtral, arXiv 2401.04088, section 2.1
-template <Real S, Executor E>
-void mixture_forward(const FeedForwardWeights<S>& w, const FeedForwardShape<S>& shape, Rows<S> x, MixtureCache<S>& cache,
-                     E& executor) {
+template <Real S, ComputePolicy<S> Compute, Executor E>
+void mixture_forward(const FeedForwardWeights<S>& w, const FeedForwardShape<S>& shape, const Compute& compute, Rows<S> x,
+                     MixtureCache<S>& cache, E& executor) {
   const auto experts = static_cast<Index>(w.experts.size());
   const Rows<S> normed = cache.normed.rows(x.rows, x.cols);
   const Rows<S> logits = cache.logits.rows(x.rows, experts);
@@ -97,9 +98,10 @@ void mixture_forward(const FeedForwardWeights<S>& w, const FeedForwardShape<S>& 
       std::copy(source.begin(), source.end(), gathered.row_data(r));
     }
     with_activation(shape.activation, [&]<class Activation>() {
-      gemm_nt_gated<Activation>(Rows<const S>(gathered), gated.gate, gated.up, inner, executor);
+      compute.template gated<Activation>(compute.prepare(Rows<const S>(gathered), executor), gated.gate, gated.up,
+                                         inner, executor);
     });
-    gemm_nt(Rows<const S>(inner), gated.down, StoreTo<S>{result}, executor);
+    compute.product(compute.prepare(Rows<const S>(inner), executor), gated.down, StoreTo<S>{result}, executor);
     executor.parallel_for(count, [&](Index r, Index) {
       const Index place = places[static_cast<std::size_t>(r)];
       const S weight = routing.weight[static_cast<std::size_t>(place)];

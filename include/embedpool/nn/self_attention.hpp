@@ -47,8 +47,9 @@ struct SelfAttentionCache {
 /// Shapes   x [N, D]. When `queries` leaves tokens out, x is compacted in place: afterwards its first queries.rows()
 ///          rows are the selected tokens, and the rest is undefined. Values equal the unpruned ones to the bit.
 /// Returns  the view of the rows of x that are now valid
-template <Real S, MaskPolicy M, Executor E>
-Rows<S> self_attention_forward(const SelfAttentionWeights<S>& w, const SelfAttentionShape<S>& shape, const M& mask,
+template <Real S, ComputePolicy<S> Compute, MaskPolicy M, Executor E>
+Rows<S> self_attention_forward(const SelfAttentionWeights<S>& w, const SelfAttentionShape<S>& shape,
+                               const Compute& compute, const M& mask,
                                const Segments& segments, const RowSelection& queries, const RotaryTable<S>& rotary,
                                Rows<S> x, SelfAttentionCache<S>& cache, E& executor) {
   const Rows<S> normed = cache.normed.rows(x.rows, x.cols);
@@ -56,14 +57,15 @@ Rows<S> self_attention_forward(const SelfAttentionWeights<S>& w, const SelfAtten
 
   const Rows<S> key = cache.key.rows(x.rows, w.key.rows);
   const Rows<S> value = cache.value.rows(x.rows, w.value.rows);
-  linear_forward(Rows<const S>(normed), w.key, w.key_bias, key, executor);        // [N, NKV d]
-  linear_forward(Rows<const S>(normed), w.value, w.value_bias, value, executor);  // [N, NKV d]
+  auto input = compute.prepare(Rows<const S>(normed), executor);
+  linear_forward(compute, input, w.key, w.key_bias, key, executor);        // [N, NKV d]
+  linear_forward(compute, input, w.value, w.value_bias, value, executor);  // [N, NKV d]
 
   const bool pruned = queries.rows() < x.rows;
-  const Rows<S> query_input = pruned ? compact_rows(normed, segments, queries) : normed;
+  if (pruned) input = compute.prepare(Rows<const S>(compact_rows(normed, segments, queries)), executor);
   const Rows<S> rows = pruned ? compact_rows(x, segments, queries) : x;
   const Rows<S> query = cache.query.rows(rows.rows, w.query.rows);
-  linear_forward(Rows<const S>(query_input), w.query, w.query_bias, query, executor);  // [rows, NH d]
+  linear_forward(compute, input, w.query, w.query_bias, query, executor);  // [rows, NH d]
 
   const auto& [heads, kv_heads, head_dim, scale] = shape.attention;
   if (!w.query_norm.empty()) {
@@ -75,8 +77,9 @@ Rows<S> self_attention_forward(const SelfAttentionWeights<S>& w, const SelfAtten
 
   const Rows<S> mixed = cache.mixed.rows(rows.rows, w.output.cols);
   masked_attention(Rows<const S>(query), Rows<const S>(key), Rows<const S>(value), segments, queries, shape.attention,
-                   mask, mixed, executor);                                            // [rows, NH d]
-  linear_add(Rows<const S>(mixed), w.output, w.output_bias, rows, executor);          // x += mixed W_o^T + b
+                   mask, mixed, executor);  // [rows, NH d]
+  linear_add(compute, compute.prepare(Rows<const S>(mixed), executor), w.output, w.output_bias, rows,
+             executor);  // x += mixed W_o^T + b
   return rows;
 }
 
