@@ -113,9 +113,10 @@ void check_outcome(const Case& c, const Outcome<S>& outcome, double tolerance) {
       ++stored;
     }
   CHECK(stored == outcome.gradients.size());
-  for (const auto& [name, gradient] : outcome.gradients) {
+  for (const auto& entry : outcome.gradients) {
+    const std::string& name = entry.first;
     CAPTURE(name);
-    CHECK(test::largest_difference(gradient, same_shape(c.file.at(name), gradient)) < tolerance * largest);
+    CHECK(test::largest_difference(entry.second, same_shape(c.file.at(name), entry.second)) < tolerance * largest);
   }
 }
 

@@ -1,0 +1,31 @@
+#pragma once
+#include <concepts>
+#include <span>
+#include <vector>
+
+#include "embedpool/core/executor.hpp"
+#include "embedpool/nn/dropout.hpp"
+#include "embedpool/train/trained_tensor.hpp"
+
+namespace embedpool {
+
+/// A model that a trainer can teach: texts to embeddings, and back.
+///
+/// Beyond the syntax a model promises that
+///   - embed gives a row a text; with equal keys texts have the same bits in any part of a batch, where key.first_text
+///     counts the texts before the part;
+///   - embed_and_back gives the same, calls derivative(embeddings) -> de once, and *adds* to the gradients;
+///   - tensors() names what is trained, always the same in the same order; clear_gradients sets their gradients to 0;
+///   - changed() is called after values were changed.
+template <class M>
+concept TrainableModel = Real<typename M::Scalar> &&
+    requires(M model, std::span<const typename M::Text> texts, const DropoutKey& key, SerialExecutor executor,
+             Matrix<typename M::Scalar> (*derivative)(const Matrix<typename M::Scalar>&)) {
+      { model.embed(texts, key, executor) } -> std::same_as<Matrix<typename M::Scalar>>;
+      { model.embed_and_back(texts, key, derivative, executor) } -> std::same_as<void>;
+      { model.tensors() } -> std::same_as<std::vector<TrainedTensor<typename M::Scalar>>>;
+      { model.clear_gradients() } -> std::same_as<void>;
+      { model.changed() } -> std::same_as<void>;
+    };
+
+}  // namespace embedpool
