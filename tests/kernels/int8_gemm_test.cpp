@@ -151,9 +151,9 @@ TEST_CASE("a row has the same bits alone, in any batch, with any number of worke
   struct Size {
     Index rows, columns, depth;
   };
-  for (const Size& size : {Size{101, 3 * width + 5, 2048 + 256},  // the sums are split once
-                           Size{101, 40 * width + 3, 64},         // jobs of several panels
-                           Size{47, 6 * width + 1, 64}}) {        // few rows, split for the last panels
+  for (const Size& size : {Size{101, 3 * width + 5, 4096 * 64 / width + 256},  // the sums are split once
+                           Size{101, 40 * width + 3, 64},                      // jobs of several panels
+                           Size{47, 6 * width + 1, 64}}) {                     // few rows, split for the last panels
     const Weights w(Format::Q4_1, size.columns, size.depth, 7);
     auto a = test::random_values<float>(size.rows * size.depth, 8);
     const auto together = product(a, size.rows, w.view);

@@ -51,7 +51,7 @@ struct Int8Scratch {
 /// Rows [first, first + rows) of C = epilogue(A panels) for the panels `panel_range`.
 template <class Panels, class Epilogue>
 void int8_gemm_job(const Int8Rows& a, const Panels& panels, Index columns, const Epilogue& epilogue,
-                   const GemmPlan& plan, Interval panel_range, Index first, Index rows) {
+                   const GemmPlan& plan, Interval panel_range, Index first, Index rows, Index panels_ahead) {
   constexpr Index width = Tile<float>::width, n = lanes<float>;
   thread_local Int8Scratch scratch;
   const int8::IntegerFormat kind = panels.kind();
@@ -61,6 +61,8 @@ void int8_gemm_job(const Int8Rows& a, const Panels& panels, Index columns, const
   std::byte* records = scratch.records.reserve(most * record * plan.group);
   const bool is_split = most < blocks;
   float* sums = scratch.sums.reserve((is_split ? rows * count : GemmPlan::row_chunk + 2) * width);
+  WeightsAhead ahead = panels.ahead(panel_range.begin + panels_ahead, plan.group,
+                                    count * blocks * ((rows + int8_tile_rows - 1) / int8_tile_rows));
   for (Index b = 0; b < blocks; b += most) {
     const Index now = std::min(most, blocks - b);
     for (Index p = 0; p < count; ++p) panels.fetch(panel_range.begin + p, b, now, records + p * now * record);
@@ -71,7 +73,7 @@ void int8_gemm_job(const Int8Rows& a, const Panels& panels, Index columns, const
       for (Index p = 0; p < count; ++p) {
         float* out = is_split ? sums + (p * rows + i) * width : sums;
         if (b == 0) std::fill_n(out, chunk * width, 0.0f);
-        multiply_int8_panel(part, records + p * now * record, kind, out);
+        multiply_int8_panel(part, records + p * now * record, kind, out, ahead);
         if (b + now < blocks) continue;
         const Index column = (panel_range.begin + p) * epilogue.panel_columns();
         const Index valid = std::min(epilogue.panel_columns(), columns - column);
@@ -89,7 +91,10 @@ void int8_gemm_job(const Int8Rows& a, const Panels& panels, Index columns, const
 template <class Panels, class Epilogue, Executor E>
 void int8_gemm_panels(const QuantizedRows& a, const Panels& panels, Index columns, const Epilogue& epilogue,
                       E& executor) {
-  const GemmPlan plan = GemmPlan::make<float>(a.rows(), panels, executor.workers());
+  GemmPlan plan = GemmPlan::make<float>(a.rows(), panels, executor.workers());
+  // Records of integers are a third of the panel that floats would make.
+  plan.block = std::min(panels.depth(), 4096 * 64 / (plan.group * Tile<float>::width));
+  const Index panels_ahead = executor.workers() * plan.group;  // those that a worker will likely be given next
   const Int8Rows rows_a{a.values(), a.blocks()};
   const Index whole = plan.groups - plan.split;
   executor.parallel_for(whole + plan.split * plan.pieces, [&](Index job, Index) {
@@ -98,7 +103,7 @@ void int8_gemm_panels(const QuantizedRows& a, const Panels& panels, Index column
     const Index rows = job < whole ? a.rows() : std::min(plan.piece_rows, a.rows() - first);
     if (rows <= 0) return;
     int8_gemm_job(rows_a, panels, columns, epilogue, plan, {begin, std::min(begin + plan.group, panels.count())}, first,
-                  rows);
+                  rows, panels_ahead);
   });
 }
 

@@ -3,6 +3,7 @@
 #include <cassert>
 
 #include "embedpool/kernels/int8/pack_strip.hpp"
+#include "embedpool/kernels/int8/weights_ahead.hpp"
 
 namespace embedpool::simd {
 
@@ -23,6 +24,10 @@ struct Int8MatrixPanels {
   static constexpr Index group() noexcept { return 1; }
   Index depth() const noexcept { return w.cols; }
   int8::IntegerFormat kind() const noexcept { return int8::integer_format(w.format); }
+  /// The weights of panels [panel, panel + count), asked for in `pieces` calls.
+  WeightsAhead ahead(Index panel, Index count, Index pieces) const noexcept {
+    return {w, panel * Tile<float>::width, count * Tile<float>::width, pieces};
+  }
   void fetch(Index panel, Index block, Index blocks, std::byte* records) const noexcept {
     pack_integers(w, panel * Tile<float>::width, Tile<float>::width, block, blocks, kind(), 0, records);
   }
@@ -37,6 +42,9 @@ struct Int8GatedPanels {
   static constexpr Index group() noexcept { return 1; }
   Index depth() const noexcept { return gate.cols; }
   int8::IntegerFormat kind() const noexcept { return joint_format(gate.format, up.format); }
+  WeightsAhead ahead(Index panel, Index count, Index pieces) const noexcept {
+    return {gate, up, panel * half, count * half, pieces};
+  }
   void fetch(Index panel, Index block, Index blocks, std::byte* records) const noexcept {
     pack_integers(gate, panel * half, half, block, blocks, kind(), 0, records);
     pack_integers(up, panel * half, half, block, blocks, kind(), half, records);

@@ -104,11 +104,12 @@ template <int R, int V>
 template <int R>
 [[gnu::noinline]] void int8_tile(const std::int8_t* q, Index stride, const int8::ActivationBlock* factors,
                                  Index factor_stride, const std::byte* records, Index blocks,
-                                 const int8::IntegerFormat& kind, float* sums) noexcept {
+                                 const int8::IntegerFormat& kind, float* sums, WeightsAhead& ahead) noexcept {
   constexpr Index width = Int8Record::width, n = lanes<float>;
   constexpr int V = Tile<float>::vectors;
   const Int8Record record(kind.bits);
   for (Index b = 0; b < blocks; ++b, q += int8::block_values, ++factors, records += record.bytes()) {
+    ahead.advance();
     const auto* scales = reinterpret_cast<const float*>(records + record.scales_place());
 #ifdef EMBEDPOOL_BYTE_REGISTERS
     Bytes dots[R][V];
@@ -152,7 +153,7 @@ template <int R>
 
 /// All rows of `a` against one panel, in tiles as even as can be. sums [M, Tile::width] are added to.
 inline void multiply_int8_panel(const Int8Rows& a, const std::byte* records, const int8::IntegerFormat& kind,
-                                float* sums) noexcept {
+                                float* sums, WeightsAhead& ahead) noexcept {
   const Index blocks = a.blocks.cols;
   Index i = 0;
   while (i < a.values.rows) {
@@ -167,15 +168,15 @@ inline void multiply_int8_panel(const Int8Rows& a, const std::byte* records, con
       case 5:
         if constexpr (int8_tile_rows == 6) {
           if (count == 6)
-            int8_tile<6>(q, stride, factors, factor_stride, records, blocks, kind, out);
+            int8_tile<6>(q, stride, factors, factor_stride, records, blocks, kind, out, ahead);
           else
-            int8_tile<5>(q, stride, factors, factor_stride, records, blocks, kind, out);
+            int8_tile<5>(q, stride, factors, factor_stride, records, blocks, kind, out, ahead);
         }
         break;
-      case 4: int8_tile<4>(q, stride, factors, factor_stride, records, blocks, kind, out); break;
-      case 3: int8_tile<3>(q, stride, factors, factor_stride, records, blocks, kind, out); break;
-      case 2: int8_tile<2>(q, stride, factors, factor_stride, records, blocks, kind, out); break;
-      default: int8_tile<1>(q, stride, factors, factor_stride, records, blocks, kind, out); break;
+      case 4: int8_tile<4>(q, stride, factors, factor_stride, records, blocks, kind, out, ahead); break;
+      case 3: int8_tile<3>(q, stride, factors, factor_stride, records, blocks, kind, out, ahead); break;
+      case 2: int8_tile<2>(q, stride, factors, factor_stride, records, blocks, kind, out, ahead); break;
+      default: int8_tile<1>(q, stride, factors, factor_stride, records, blocks, kind, out, ahead); break;
     }
     i += count;
   }
