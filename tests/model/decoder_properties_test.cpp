@@ -312,3 +312,25 @@ TEST_CASE("a decoder refuses configurations that contradict themselves and tenso
   weights.blocks[1].attention.key_norm.clear();
   CHECK_THROWS_WITH_AS(Decoder<float>(good, weights), "Decoder: block 1, key norm values must be 14, got 0", ShapeError);
 }
+
+TEST_CASE("a beginning that texts share is computed once, and changes no bit of any layer") {
+  using Choose = Interval (*)(const TextShape&);
+  const Choose choices[] = {[](const TextShape& s) { return Interval{0, s.tokens}; },
+                            [](const TextShape& s) { return Interval{s.tokens - 1, s.tokens}; },
+                            [](const TextShape&) { return Interval{0, 1}; },
+                            [](const TextShape& s) { return Interval{s.tokens / 3, s.tokens / 2 + 1}; }};
+  for_each_model_and_mask([&](const Decoder<float>& decoder, const auto& mask, bool) {
+    std::vector<test::Text> texts = test::random_texts(decoder.config().vocabulary);
+    const test::Text prompt = test::random_text(9, decoder.config().vocabulary, 3);
+    for (test::Text& text : texts) text.insert(text.begin(), prompt.begin(), prompt.end());
+    for (const Choose choose : choices) {
+      const Record together = run(decoder, texts, mask, Record{decoder.layers(), {}, choose});
+      for (std::size_t b = 0; b < texts.size(); ++b) {
+        CAPTURE(b);
+        const Record alone = run(decoder, {texts[b]}, mask, Record{decoder.layers(), {}, choose});
+        for (Index layer = 0; layer <= decoder.layers(); ++layer)
+          CHECK(together.at(layer, static_cast<Index>(b)) == alone.at(layer, 0));
+      }
+    }
+  });
+}

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -17,7 +18,7 @@ class RowSelection {
     return RowSelection(segments, [](const TextShape& shape) { return Interval{0, shape.tokens}; });
   }
 
-  /// `choose(shape)` names the interval of each text; it must not be empty and must lie in [0, tokens).
+  /// `choose(shape)`, called once a text in order, names its interval; it must not be empty and must lie in [0, tokens).
   template <class Choose>
   RowSelection(const Segments& segments, Choose&& choose) {
     for (Index b = 0; b < segments.size(); ++b) {
@@ -34,6 +35,10 @@ class RowSelection {
   Index rows() const noexcept { return rows_; }
   Interval held(Index b) const noexcept { return held_[static_cast<std::size_t>(b)]; }
   Index first_row(Index b) const noexcept { return first_row_[static_cast<std::size_t>(b)]; }
+  /// The text that a row belongs to.
+  Index text_of(Index row) const noexcept {
+    return std::upper_bound(first_row_.begin(), first_row_.end(), row) - first_row_.begin() - 1;
+  }
 
  private:
   std::vector<Interval> held_;
@@ -58,13 +63,13 @@ class TextStates {
     const Index place = first_ + token - held_.begin;
     return buffer_.row(index_ ? index_[place] : place);
   }
-  /// True when the held tokens are consecutive buffer rows, so that `packed()` is a view of them.
   /// The part `view` of this text as a text of its own (see narrowed(TextShape)); nothing is copied.
   TextStates narrowed(Interval view) const noexcept {
     const Interval kept = intersection(held_, view);
     return {buffer_, first_ + kept.begin - held_.begin, index_, {kept.begin - view.begin, kept.end - view.begin},
             embedpool::narrowed(shape_, view)};
   }
+  /// True when the held tokens are consecutive buffer rows, so that `packed()` is a view of them.
   bool is_packed() const noexcept { return index_ == nullptr; }
   Rows<const T> packed() const noexcept { return buffer_.middle_rows(first_, held_.size()); }
 

@@ -7,6 +7,7 @@
 #include "embedpool/model/backbone.hpp"
 #include "embedpool/model/decoder_weights.hpp"
 #include "embedpool/model/decoder_workspace.hpp"
+#include "embedpool/model/shared_prefix.hpp"
 
 namespace embedpool {
 
@@ -59,8 +60,8 @@ class Decoder {
   Index trained_window() const noexcept { return config_.sliding_window; }
 
   /// Pushes the layers that `sink` wants, each as soon as it exists, and stops after sink.last_layer(). There only the
-  /// tokens in sink.reads(shape) go through queries, output projection and feed-forward; their states have the same
-  /// bits as without that.
+  /// tokens in sink.reads(shape) go through queries, output projection and feed-forward, and a beginning that the texts
+  /// share under the mask (shared_prefix) is computed once for all; states have the same bits as without that.
   ///
   /// Errors  ShapeError for an id outside the vocabulary (naming text, position and id), and for a last layer outside
   ///         [0, L]; nothing has been pushed then
@@ -75,16 +76,22 @@ class Decoder {
     if (segments.size() == 0) return push_nothing(segments, all, sink, last_layer);
 
     const RowSelection read(segments, [&](const TextShape& shape) { return sink.reads(shape); });
+    const ComputedTokens computed(segments, shared_prefix(batch, mask));
+    const RowSelection& held = computed.selection();
+    const RowSelection last_held = computed.giving(read, segments);
     const RotaryTable<S>& rotary = workspace.rotary(config_.inverse_frequencies, segments.longest());
-    Rows<S> x = workspace.residual.rows(segments.rows(), config_.width);
-    embed(batch.ids(), x, executor);
-    if (sink.wants(0)) sink.push(0, LayerStates<S>{x, &segments, &all});
+    Rows<S> x = workspace.residual.rows(held.rows(), config_.width);
+    embed(batch, held, x, executor);
+    if (sink.wants(0)) sink.push(0, {computed.rows_of(all, held, x, workspace.repeated, executor), &segments, &all});
     for (Index layer = 1; layer <= last_layer; ++layer) {
-      const RowSelection& queries = layer == last_layer ? read : all;
-      x = block_forward(layer, mask, segments, queries, rotary, x, workspace, executor);
+      const bool is_last = layer == last_layer;
+      x = block_forward(layer, mask, segments, held, is_last ? last_held : held, rotary, x, workspace, executor);
       if (!sink.wants(layer)) continue;
       const bool normalize = layer == config_.layers && last_state == LastState::normalized;
-      sink.push(layer, LayerStates<S>{normalize ? normalized(x, workspace, executor) : x, &segments, &queries});
+      const Rows<S> states = normalize ? normalized(x, workspace, executor) : x;
+      const RowSelection& pushed = is_last ? read : all;
+      sink.push(layer, {computed.rows_of(pushed, is_last ? last_held : held, states, workspace.repeated, executor),
+                        &segments, &pushed});
     }
   }
 
@@ -108,30 +115,32 @@ class Decoder {
       if (sink.wants(layer)) sink.push(layer, LayerStates<S>{Rows<S>(nullptr, 0, config_.width), &segments, &none});
   }
 
-  /// x = scale * Embedding[ids]
+  /// x = scale * Embedding[ids] for the tokens in `held`.
   template <Executor E>
-  void embed(std::span<const TokenId> ids, Rows<S> x, E& executor) const {
-    constexpr Index tokens_a_job = 16;
-    executor.parallel_for((x.rows + tokens_a_job - 1) / tokens_a_job, [&](Index job, Index) {
-      const Index end = std::min(x.rows, (job + 1) * tokens_a_job);
-      for (Index i = job * tokens_a_job; i < end; ++i) {
-        decode_row(weights_.embedding, ids[static_cast<std::size_t>(i)], x.row_data(i));
+  void embed(const Batch& batch, const RowSelection& held, Rows<S> x, E& executor) const {
+    executor.parallel_for(held.texts(), [&](Index b, Index) {
+      const TokenId* const ids = batch.ids().data() + batch.segments().offset(b) + held.held(b).begin;
+      for (Index i = 0; i < held.held(b).size(); ++i) {
+        const std::span<S> row = x.row(held.first_row(b) + i);
+        decode_row(weights_.embedding, ids[i], row.data());
         if (config_.embedding_scale != 1)
-          for (S& value : x.row(i)) value *= static_cast<S>(config_.embedding_scale);
+          for (S& value : row) value *= static_cast<S>(config_.embedding_scale);
       }
     });
   }
 
-  /// One block on the residual stream, in place. Returns the rows that are valid afterwards: those of `queries`.
+  /// One block on the residual stream of the tokens in `held`, in place. Returns the rows that are valid afterwards:
+  /// those of `queries`.
   template <MaskPolicy M, Executor E>
-  Rows<S> block_forward(Index layer, const M& mask, const Segments& segments, const RowSelection& queries,
-                        const RotaryTable<S>& rotary, Rows<S> x, Workspace& workspace, E& executor) const {
+  Rows<S> block_forward(Index layer, const M& mask, const Segments& segments, const RowSelection& held,
+                        const RowSelection& queries, const RotaryTable<S>& rotary, Rows<S> x, Workspace& workspace,
+                        E& executor) const {
     const auto epsilon = static_cast<S>(config_.norm_epsilon);
     const DecoderBlockWeights<S>& block = weights_.blocks[static_cast<std::size_t>(layer - 1)];
     const SelfAttentionShape<S> attention{{config_.heads, config_.kv_heads, config_.head_dim, config_.attention_scale()},
                                           epsilon, config_.rotary_style};
     const FeedForwardShape<S> feed_forward{config_.activation, epsilon, config_.experts_per_token};
-    x = self_attention_forward(block.attention, attention, compute_, mask, segments, queries, rotary, x, workspace.attention,
+    x = self_attention_forward(block.attention, attention, compute_, mask, segments, held, queries, rotary, x, workspace.attention,
                                executor);
     if (config_.experts > 0)
       mixture_forward(block.feed_forward, feed_forward, compute_, x, workspace.mixture, executor);

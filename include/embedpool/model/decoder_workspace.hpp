@@ -20,6 +20,7 @@ class DecoderWorkspace {
   SelfAttentionCache<S> attention{};
   FeedForwardCache<S> feed_forward{};
   MixtureCache<S> mixture{};
+  AlignedBuffer<S> repeated{};  ///< [N, D] every token's row of a layer that is pushed, when texts share rows
 
   /// cos and sin for at least `positions` positions; made anew only for longer texts or another model.
   const RotaryTable<S>& rotary(const std::vector<double>& inverse_frequencies, Index positions) {

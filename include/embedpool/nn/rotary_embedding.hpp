@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <vector>
 
 #include "embedpool/core/layer_states.hpp"
@@ -21,16 +22,20 @@ void head_norm(Rows<S> x, Index heads, const std::vector<S>& gain, S epsilon, E&
   });
 }
 
-/// Turns the heads of the selected tokens, each by its token's position in its text: `rotate` for pruned rows.
+/// Turns the heads of the selected tokens, each by its token's position in its text.
 ///
 /// Shapes  x [selection.rows(), heads d], packed by the selection
 template <Real S, Executor E>
-void rotate_selected(Rows<S> x, Index heads, const Segments& segments, const RowSelection& selection,
-                     const RotaryTable<S>& table, RotaryStyle style, E& executor) {
-  executor.parallel_for(segments.size(), [&](Index b, Index) {
-    const Interval held = selection.held(b);
-    for (Index t = held.begin; t < held.end; ++t)
-      rotate_row(x.row_data(selection.first_row(b) + t - held.begin), heads, t, table, style);
+void rotate_selected(Rows<S> x, Index heads, const RowSelection& selection, const RotaryTable<S>& table,
+                     RotaryStyle style, E& executor) {
+  constexpr Index rows_a_job = 16;
+  executor.parallel_for((x.rows + rows_a_job - 1) / rows_a_job, [&](Index job, Index) {
+    const Index first = job * rows_a_job, end = std::min(x.rows, first + rows_a_job);
+    Index b = selection.text_of(first);
+    for (Index row = first; row < end; ++row) {
+      while (row >= selection.first_row(b) + selection.held(b).size()) ++b;
+      rotate_row(x.row_data(row), heads, selection.held(b).begin + row - selection.first_row(b), table, style);
+    }
   });
 }
 

@@ -71,7 +71,7 @@ void self_attention_training_forward(const TrainedAttention<S>& w, const SelfAtt
     head_norm(query, heads, *w.query_norm.gain, shape.norm_epsilon, executor);
     head_norm(key, kv_heads, *w.key_norm.gain, shape.norm_epsilon, executor);
   }
-  rotate_selected(query, heads, at.segments, at.queries, at.rotary, shape.rotary_style, executor);
+  rotate_selected(query, heads, at.queries, at.rotary, shape.rotary_style, executor);
   rotate(key, kv_heads, at.segments, at.rotary, shape.rotary_style, executor);
 
   const Rows<S> mixed = record.mixed.rows(y.rows, w.output.weight.cols);
