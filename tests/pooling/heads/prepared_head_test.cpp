@@ -3,7 +3,6 @@
 #include "embedpool/pooling/heads/cross_attention.hpp"
 #include "embedpool/pooling/heads/identity.hpp"
 #include "embedpool/pooling/heads/latent_attention.hpp"
-#include "embedpool/pooling/heads/perceiver_head.hpp"
 #include "embedpool/testing/gradient_check.hpp"
 
 using namespace embedpool;
@@ -56,17 +55,6 @@ void check_agreement(const Head& head, Index width) {
 
 }  // namespace
 
-TEST_CASE("the prepared perceiver head agrees with the plain one, whichever way the values go") {
-  for (const Residual residual : {Residual::latents, Residual::pooled})
-    for (const Index latents : {1, 4, 40})
-      for (const Index heads : {1, 3}) {
-        CAPTURE(latents);
-        CAPTURE(heads);
-        check_agreement(PerceiverHead{latents, heads, 5, 11, true, residual}, 9);
-        check_agreement(PerceiverHead{latents, heads, 2, 0, false, residual}, 1);
-      }
-}
-
 TEST_CASE("the prepared latent attention agrees with the plain one, with values projected early or late") {
   for (const LatentAttention& head : {LatentAttention{3, 1, 16, 11, false}, {40, 5, 2, 11, false}, {1, 1, 1, 11, false}}) {
     CAPTURE(head.latents);
@@ -85,14 +73,4 @@ TEST_CASE("the prepared cross-attention agrees with the plain one") {
       check_agreement(CrossAttention{queries, 3, true, start}, 9);
       check_agreement(CrossAttention{queries, 1, false, start}, 1);
     }
-}
-
-TEST_CASE("values are projected before they are mixed exactly when that is counted as less work") {
-  // r 768, D 4096, 32 heads of 2048, the released sizes: worth it for a key a layer, not for a long text's tokens
-  CHECK(head_math::project_values_first(768, 32, 4096, 65536, 32));
-  CHECK(!head_math::project_values_first(768, 1024, 4096, 65536, 32));
-  // r 1: n Hd D against Hd D, never
-  CHECK(!head_math::project_values_first(1, 2, 64, 64, 4));
-  // by hand: r 4, n 2, D 3, Hd 6, H 2: 36 + 48 = 84 before, 48 + 72 = 120 after
-  CHECK(head_math::project_values_first(4, 2, 3, 6, 2));
 }

@@ -37,12 +37,6 @@ struct AttendGroup {
   }
 };
 
-/// The rows of one head among rows (_, h), h fastest.
-template <class T>
-Rows<T> rows_of_head(Rows<T> rows, Index head, Index heads) noexcept {
-  return {rows.data + head * rows.stride, rows.rows / heads, rows.cols, heads * rows.stride};
-}
-
 /// The weights of each text the other way round: [n H, r] -> [r, n H] for project_first, else [n, H r] -> [r H, n] with
 /// row i H + h, so that the heads of a query lie together.
 template <Real S>

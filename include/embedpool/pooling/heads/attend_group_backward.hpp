@@ -167,7 +167,7 @@ void chain_queries(const CrossAttendParams<S>& p, const FixedQueries<S>& q, Rows
   for (Index h = 0; h < q.sizes.heads; ++h) {
     const Rows<const S> to_k = to_kv.middle_rows(h * d, d);
     if (q.folded) {  // f = gain .* (query W_K)
-      project_queries(x, to_q, h, d, rows_of(query), executor);
+      project_queries<S>(x, to_q, {}, h, d, rows_of(query), executor);
       product_nn(rows_of(std::as_const(query)), to_k, StoreTo<S>{rows_of(folded)}, executor);
       dfolded = dqueries.middleRows(h * r, r);
       add_column_sums<S>(rows_of(dfolded), rows_of(folded), &dp.hidden_gain, unused_bias, executor);

@@ -60,6 +60,12 @@ constexpr ValueOrder value_order(const AttentionSizes& s, Index keys) noexcept {
   return best;
 }
 
+/// Whether fixed *values*, which rows of a text ask for (r latents of LatentAttention), are better projected by W_O ahead
+/// of time: r H D multiply-adds a row against r H d + H d D.
+constexpr bool project_fixed_values(const AttentionSizes& s) noexcept {
+  return s.queries * s.heads * s.width < s.queries * s.inner() + s.inner() * s.width;
+}
+
 /// Values that lie between the products of a text, about: weights twice, and what the order makes of the keys.
 constexpr Index values_between(const AttentionSizes& s, Index keys) noexcept {
   const Index weights = keys * s.heads * s.queries, rows = s.queries * s.width;

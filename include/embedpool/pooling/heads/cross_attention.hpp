@@ -1,8 +1,7 @@
 #pragma once
 #include "embedpool/pooling/concepts.hpp"
-#include "embedpool/pooling/heads/prepared_attention.hpp"
-#include "embedpool/pooling/heads/prepared_head.hpp"
-#include "embedpool/pooling/heads/torch_attention.hpp"
+#include "embedpool/pooling/heads/batched_head.hpp"
+#include "embedpool/pooling/heads/cross_attention_batch.hpp"
 
 namespace embedpool {
 
@@ -39,9 +38,9 @@ struct CrossAttention {
   };
 
   template <Real S>
-  struct Prepared {
-    Matrix<S> queries;  // [r, D] (query Wq^T + bq) / sqrt(d)
-  };
+  using Prepared = head_math::FixedQueries<S>;
+  template <Real S>
+  using Batch = head_math::CrossAttentionBatch<S>;
 
   template <Real S>
   Params<S> init(Index width, Index slots, std::uint64_t seed = 0) const {
@@ -112,33 +111,41 @@ struct CrossAttention {
 
   /// The queries depend on no text. The keys' bias adds the same to every score of a query: softmax drops it.
   template <Real S>
-  Prepared<S> prepare(const Params<S>& p) const {
-    const Index d = p.query.cols();
-    Matrix<S> q = p.query * p.attend.in_weight.topRows(d).transpose();
-    q.rowwise() += p.attend.in_bias.row(0).head(d);
-    return {q / std::sqrt(static_cast<S>(d / heads))};
+  Prepared<S> prepare(const Params<S>& p, ExecutorRef executor) const {
+    const Index width = p.query.cols();
+    const Rows<const S> weights = rows_of(p.attend.in_weight);
+    return head_math::prepare_queries<S>({width, p.query.rows(), heads, width / heads}, rows_of(p.query),
+                                         weights.middle_rows(0, width), weights.middle_rows(width, width), Matrix<S>(),
+                                         executor, rows_of(p.attend.in_bias).row(0).first(static_cast<std::size_t>(width)));
   }
-
-  /// Behind the softmax everything up to the ReLU is linear, so the mean over queries moves to the weights; then one
-  /// mixed row a head, and not every key, goes through the value projection.
+  template <Real S>
+  Prepared<S> prepare(const Params<S>& p) const {
+    SerialExecutor serial;
+    return prepare(p, ExecutorRef(serial));
+  }
   template <Real S>
   RowVector<S> forward_prepared(const Params<S>& p, const Prepared<S>& prepared, const Keys<S>& keys) const {
-    const Index width = p.query.cols(), d = width / heads, n = keys.rows.rows;
-    const Matrix<S> h = tabled(p, keys);                                              // [n, D]
-    const auto value_weight = p.attend.in_weight.bottomRows(width);
-    RowVector<S> o = p.attend.in_bias.row(0).tail(width);
-    if (n == 1) {
-      o += h * value_weight.transpose();
-    } else {
-      const Matrix<S> k = h * p.attend.in_weight.middleRows(width, width).transpose();
-      const RowVector<S> a = head_math::attention_weights(prepared.queries, k, heads).colwise().mean();  // [H n]
-      for (Index i = 0; i < heads; ++i) {
-        const RowVector<S> mixed = a.segment(i * n, n) * h;                           // [D]
-        o.segment(i * d, d) += mixed * value_weight.middleRows(i * d, d).transpose();
-      }
-    }
-    const RowVector<S> attended = o * p.attend.out_weight.transpose() + p.attend.out_bias;
-    return behind_attention(p, keys, attended);
+    SerialExecutor serial;
+    Batch<S> batch;
+    RowVector<S> e(keys.rows.cols);
+    forward_all<S>(p, prepared, {&keys, 1}, batch, Rows<S>(e.data(), 1, e.cols()), ExecutorRef(serial));
+    return e;
+  }
+  template <Real S>
+  void forward_all(const Params<S>& p, const Prepared<S>& prepared, std::span<const Keys<S>> texts, Batch<S>& batch,
+                   Rows<S> e, ExecutorRef executor) const {
+    head_math::cross_attention_forward(p.attend, prepared, layer_table ? &p.table : nullptr, texts, batch, executor);
+    const Rows<S> mapped = batch.o.rows();  // used again
+    head_math::product_nt(Rows<const S>(batch.attended.rows()), rows_of(p.mlp), StoreBias<S>{mapped, p.mlp_bias.data()},
+                          executor);
+    executor.parallel_for(mapped.rows, [&](Index i, Index) {
+      const Index b = batch.texts[static_cast<std::size_t>(i)];
+      const Rows<const S> keys = texts[static_cast<std::size_t>(b)].rows;
+      S* out = e.row_data(b);
+      if (start == Start::pooling) head_math::sum_rows(keys, S(1) / static_cast<S>(keys.rows), out);
+      for (Index j = 0; j < mapped.cols; ++j)
+        out[j] = start == Start::pooling ? out[j] + mapped(i, j) : std::max(mapped(i, j), S(0));
+    });
   }
 
  private:
@@ -157,6 +164,6 @@ struct CrossAttention {
     return mapped + as_eigen(keys.rows).colwise().mean();
   }
 };
-static_assert(PreparedHead<CrossAttention, float> && PreparedHead<CrossAttention, double>);
+static_assert(BatchedHead<CrossAttention, float> && BatchedHead<CrossAttention, double>);
 
 }  // namespace embedpool

@@ -17,27 +17,33 @@ struct FixedQueries {
   Matrix<S> rows;  // [H r, D] folded, else [H r, d]; row h r + i is query i of head h; divided by sqrt(d)
 };
 
-/// The queries of one head, divided by sqrt(d): x Wq_h^T. Shapes: x [r, D], to_q [H d, D] -> [r, d]
+/// The queries of one head, divided by sqrt(d): x Wq_h^T + bq_h. Shapes: x [r, D], to_q [H d, D], bias [H d] or empty for
+/// 0 -> [r, d]
 template <Real S>
-void project_queries(Rows<const S> x, Rows<const S> to_q, Index head, Index head_dim, Rows<S> out, ExecutorRef executor) {
+void project_queries(Rows<const S> x, Rows<const S> to_q, std::span<const S> bias, Index head, Index head_dim, Rows<S> out,
+                     ExecutorRef executor) {
   product_nt(x, to_q.middle_rows(head * head_dim, head_dim), StoreTo<S>{out}, executor);
   const S scale = S(1) / std::sqrt(static_cast<S>(head_dim));
   for (Index i = 0; i < out.rows; ++i)
-    for (S& value : out.row(i)) value *= scale;
+    for (Index j = 0; j < head_dim; ++j) {
+      if (!bias.empty()) out(i, j) += bias[static_cast<std::size_t>(head * head_dim + j)];
+      out(i, j) *= scale;
+    }
 }
 
-/// Shapes  x [r, D] what the queries are projected from; to_q, to_k [H d, D]; gain [1, D], or empty for 1
+/// Shapes  x [r, D] what the queries are projected from; to_q, to_k [H d, D]; gain [1, D], or empty for 1; bias of to_q
+///         [H d], or empty for 0
 template <Real S>
 FixedQueries<S> prepare_queries(const AttentionSizes& sizes, Rows<const S> x, Rows<const S> to_q, Rows<const S> to_k,
-                                const Matrix<S>& gain, ExecutorRef executor) {
+                                const Matrix<S>& gain, ExecutorRef executor, std::span<const S> bias = {}) {
   FixedQueries<S> q{sizes, fold_keys(sizes), {}};
   const Index r = sizes.queries, d = sizes.head_dim;
   q.rows.resize(sizes.heads * r, q.folded ? sizes.width : d);
   for_each_part(sizes.heads, executor, [&](Index h, ExecutorRef inner) {
     const Rows<S> out = rows_of(q.rows).middle_rows(h * r, r);
-    if (!q.folded) return project_queries(x, to_q, h, d, out, inner);
+    if (!q.folded) return project_queries(x, to_q, bias, h, d, out, inner);
     Matrix<S> projected(r, d);
-    project_queries(x, to_q, h, d, rows_of(projected), inner);
+    project_queries(x, to_q, bias, h, d, rows_of(projected), inner);
     product_nn(rows_of(std::as_const(projected)), to_k.middle_rows(h * d, d), StoreTo<S>{out}, inner);
     if (gain.size() > 0) scale_columns(out, gain, inner);
   });

@@ -103,6 +103,12 @@ void add_product_tn(Rows<const S> a, Rows<const S> b, Rows<S> c, ExecutorRef exe
   }
 }
 
+/// The rows of one head among rows (_, h), h fastest.
+template <class T>
+Rows<T> rows_of_head(Rows<T> rows, Index head, Index heads) noexcept {
+  return {rows.data + head * rows.stride, rows.rows / heads, rows.cols, heads * rows.stride};
+}
+
 /// Runs job(i, executor) for texts, or heads, that each take several products: at once where there are enough of them,
 /// else one after the other with all workers inside.
 template <class Job>

@@ -1,8 +1,7 @@
 #pragma once
 #include "embedpool/pooling/concepts.hpp"
-#include "embedpool/pooling/heads/perceiver_blocks.hpp"
-#include "embedpool/pooling/heads/prepared_attention.hpp"
-#include "embedpool/pooling/heads/prepared_head.hpp"
+#include "embedpool/pooling/heads/batched_head.hpp"
+#include "embedpool/pooling/heads/latent_attention_batch.hpp"
 
 namespace embedpool {
 
@@ -38,11 +37,9 @@ struct LatentAttention {
   };
 
   template <Real S>
-  struct Prepared {
-    Matrix<S> k;       // [r, H d] keys, divided by sqrt(d)
-    Matrix<S> values;  // [H r, D] V_h Wo_h^T; or, where that is more work, V [r, H d]
-    bool projected = false;
-  };
+  using Prepared = head_math::PreparedLatents<S>;
+  template <Real S>
+  using Batch = head_math::LatentAttentionBatch<S>;
 
   template <Real S>
   Params<S> init(Index width, Index /*slots*/, std::uint64_t seed = 0) const {
@@ -95,37 +92,39 @@ struct LatentAttention {
                                                            dp.attend.hidden_gain, dp.attend.hidden_bias);
   }
 
-  /// The latents' keys and values depend on no text. Projecting the values is paid once, so it is worth it when a row
-  /// then costs less: H r D multiplications against r Hd + Hd D.
+  /// The latents' keys and values depend on no text.
   template <Real S>
-  Prepared<S> prepare(const Params<S>& p) const {
-    const Index inner = p.attend.to_q.rows(), width = p.latents.cols(), r = p.latents.rows();
+  Prepared<S> prepare(const Params<S>& p, ExecutorRef executor) const {
     head_math::LayerNormCache<S> unused;
     const Matrix<S> normed = head_math::layer_norm(p.latents, p.attend.latent_gain, p.attend.latent_bias, unused);
-    const Matrix<S> v = normed * p.attend.to_kv.bottomRows(inner).transpose();
-    Prepared<S> prepared;
-    prepared.k = normed * p.attend.to_kv.topRows(inner).transpose() / std::sqrt(static_cast<S>(inner / heads));
-    prepared.projected = heads * r * width < r * inner + inner * width;
-    prepared.values = prepared.projected ? head_math::project_values(v, p.attend.to_out, heads) : v;
-    return prepared;
+    return head_math::prepare_latents(p.attend, p.feed_forward, rows_of(normed), heads, executor);
   }
-
+  template <Real S>
+  Prepared<S> prepare(const Params<S>& p) const {
+    SerialExecutor serial;
+    return prepare(p, ExecutorRef(serial));
+  }
   template <Real S>
   RowVector<S> forward_prepared(const Params<S>& p, const Prepared<S>& prepared, const Keys<S>& keys) const {
-    const auto h = as_eigen(keys.rows);  // [n, D]
-    head_math::LayerNormCache<S> unused;
-    const Matrix<S> normed = head_math::layer_norm(h, p.attend.hidden_gain, p.attend.hidden_bias, unused);
-    const Matrix<S> q = normed * p.attend.to_q.transpose();                            // [n, H d]
-    const Matrix<S> a = head_math::attention_weights(q, prepared.k, heads);            // [n, H r]
-    Matrix<S> x = h;
-    if (prepared.projected)
-      x.noalias() += a * prepared.values;
-    else
-      x.noalias() += head_math::mix_values(a, prepared.values, heads) * p.attend.to_out.transpose();
-    head_math::GegluCache<S> scratch;
-    return head_math::geglu_mean(p.feed_forward, x, scratch);
+    SerialExecutor serial;
+    Batch<S> batch;
+    RowVector<S> e(keys.rows.cols);
+    forward_all<S>(p, prepared, {&keys, 1}, batch, Rows<S>(e.data(), 1, e.cols()), ExecutorRef(serial));
+    return e;
+  }
+  /// Texts are taken some at a time: about 2,000 rows or one text, so that what lies between the products stays small.
+  template <Real S>
+  void forward_all(const Params<S>& p, const Prepared<S>& prepared, std::span<const Keys<S>> texts, Batch<S>& batch,
+                   Rows<S> e, ExecutorRef executor) const {
+    for (std::size_t begin = 0, end; begin < texts.size(); begin = end) {
+      Index rows = 0;
+      for (end = begin; end < texts.size() && (end == begin || rows + texts[end].rows.rows <= 2048); ++end)
+        rows += texts[end].rows.rows;
+      head_math::latent_attention_forward(p.attend, p.feed_forward, prepared, texts.subspan(begin, end - begin), batch,
+                                          e.middle_rows(static_cast<Index>(begin), static_cast<Index>(end - begin)), executor);
+    }
   }
 };
-static_assert(PreparedHead<LatentAttention, float> && PreparedHead<LatentAttention, double>);
+static_assert(BatchedHead<LatentAttention, float> && BatchedHead<LatentAttention, double>);
 
 }  // namespace embedpool
