@@ -32,9 +32,16 @@ void decode_values(Format format, const std::byte* blocks, Index count, S* out) 
   switch (format) {
     case Format::F64: return each_value(double{});
     case Format::F32: return each_value(float{});
-    case Format::F16:
-      for (Index i = 0; i < count; ++i) out[i] = static_cast<S>(formats::load_half(blocks + 2 * i));
+    case Format::F16: {
+      Index i = 0;
+#ifdef __F16C__
+      if constexpr (std::same_as<S, float>)
+        for (; i + 8 <= count; i += 8)
+          _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(blocks + 2 * i))));
+#endif
+      for (; i < count; ++i) out[i] = static_cast<S>(formats::load_half(blocks + 2 * i));
       return;
+    }
     case Format::BF16: return each_value(bf16{});
     case Format::Q4_0: return each_block([](auto... x) { formats::decode_q4_0(x...); });
     case Format::Q4_1: return each_block([](auto... x) { formats::decode_q4_1(x...); });

@@ -39,11 +39,9 @@ inline void round_row(const float* x, Index count, Bfloat16Pair* out) noexcept {
 /// Requires  count is a multiple of 16, or of `lanes` without AVX-512
 inline void interleave_rounded(const float* even, const float* odd, Index count, Bfloat16Pair* out) noexcept {
 #ifdef __AVX512BF16__
-  static const __m512i interleave = [] {
-    alignas(64) std::uint16_t order[32];
-    for (std::uint16_t i = 0; i < 16; ++i) order[2 * i] = i, order[2 * i + 1] = static_cast<std::uint16_t>(16 + i);
-    return _mm512_load_si512(order);
-  }();
+  alignas(64) static constexpr std::uint16_t order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                                          8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  const __m512i interleave = _mm512_load_si512(order);
   for (Index i = 0; i < count; i += 16) {
     const auto both = (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(odd + i), _mm512_loadu_ps(even + i));
     _mm512_storeu_si512(out + i, _mm512_permutexvar_epi16(interleave, both));
