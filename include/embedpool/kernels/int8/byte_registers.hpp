@@ -112,6 +112,30 @@ template <class Row>
   words[3] = zip_high_pairs(ab_high, cd_high);
 }
 
+/// The half-precision numbers in the lower halves of the words.
+inline Vector<float> low_halves(Bytes words) noexcept {
+#ifdef __AVX512BW__
+  return Vector<float>(_mm512_cvtph_ps(_mm512_cvtepi32_epi16(words)));
+#elif defined(__F16C__)
+  const __m256i low = _mm256_and_si256(words, _mm256_set1_epi32(0xffff));
+  const __m128i halves = _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
+  return Vector<float>(_mm256_cvtph_ps(halves));
+#else
+  alignas(32) std::uint32_t in[8];
+  alignas(32) float out[8];
+  store_bytes(in, words);
+  for (int i = 0; i < 8; ++i) out[i] = to_float(f16{static_cast<std::uint16_t>(in[i] & 0xffffu)});
+  return Vector<float>::load_aligned(out);
+#endif
+}
+inline Bytes shift_down_half(Bytes words) noexcept {
+#ifdef __AVX512BW__
+  return _mm512_srli_epi32(words, 16);
+#else
+  return _mm256_srli_epi32(words, 16);
+#endif
+}
+
 #endif
 
 }  // namespace embedpool::simd

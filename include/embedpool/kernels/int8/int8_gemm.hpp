@@ -11,7 +11,7 @@ namespace scalar {
 
 /// a * b + c, rounded as simd::fma rounds it.
 inline float multiply_add(float a, float b, float c) noexcept {
-#if defined(__FMA__) || defined(__aarch64__)
+#if defined(__FMA__) || defined(__AVX512F__) || defined(__aarch64__)
   return std::fma(a, b, c);
 #else
   return a * b + c;

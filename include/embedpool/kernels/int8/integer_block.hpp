@@ -50,8 +50,9 @@ inline IntegerBlock read_integers(Format format, const std::byte* block, int sub
   using namespace formats;
   IntegerBlock out{};
   const auto set_nibbles = [&](const std::byte* bytes, auto value) {  // byte j: value j low, value j + 16 high
-    for (int j = 0; j < 32; ++j)
-      out.q[j] = static_cast<std::int8_t>(value((load_byte(bytes + j % 16) >> (j / 16 * 4)) & 15, j));
+    const Bytes<16> packed(bytes);
+    for (int j = 0; j < 16; ++j) out.q[j] = static_cast<std::int8_t>(value(packed.at[j] & 15, j));
+    for (int j = 16; j < 32; ++j) out.q[j] = static_cast<std::int8_t>(value(packed.at[j - 16] >> 4, j));
   };
   switch (format) {
     case Format::Q4_0:

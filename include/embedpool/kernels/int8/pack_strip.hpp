@@ -1,54 +1,12 @@
 #pragma once
-#include "embedpool/kernels/int8/byte_registers.hpp"
-#include "embedpool/kernels/int8/integer_block.hpp"
+#include <algorithm>
+#include <cstring>
+
+#include "embedpool/kernels/int8/int8_record.hpp"
 
 namespace embedpool::simd {
 
-/// What a panel holds for 32 consecutive k:
-///
-///   bytes [planes][8][width][4]   u of k = 4 j + i for column c at [j][c][i]; with two planes the low and high nibbles
-///   scales [width], offsets [width]
-struct Int8Record {
-  static constexpr Index width = Tile<float>::width;
-  int planes;
-
-  constexpr explicit Int8Record(int bits) noexcept : planes(plane_count(bits)) {}
-  static constexpr int plane_count(int bits) noexcept {
 #ifdef EMBEDPOOL_BYTE_REGISTERS
-    if (!has_byte_dots && bits > 5) return 2;
-#endif
-    return bits > 0 ? 1 : 0;
-  }
-  constexpr Index scales_place() const noexcept { return planes * int8::block_values * width; }
-  constexpr Index bytes() const noexcept { return scales_place() + 2 * width * Index(sizeof(float)); }
-  static constexpr Index plane_bytes() noexcept { return int8::block_values * width; }
-};
-
-#ifdef EMBEDPOOL_BYTE_REGISTERS
-
-/// The first and the second half-precision number of each row's word.
-inline Vector<float> low_halves(Bytes words) noexcept {
-#ifdef __AVX512BW__
-  return Vector<float>(_mm512_cvtph_ps(_mm512_cvtepi32_epi16(words)));
-#elif defined(__F16C__)
-  const __m256i low = _mm256_and_si256(words, _mm256_set1_epi32(0xffff));
-  const __m128i halves = _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
-  return Vector<float>(_mm256_cvtph_ps(halves));
-#else
-  alignas(32) std::uint32_t in[8];
-  alignas(32) float out[8];
-  store_bytes(in, words);
-  for (int i = 0; i < 8; ++i) out[i] = to_float(f16{static_cast<std::uint16_t>(in[i] & 0xffffu)});
-  return Vector<float>::load_aligned(out);
-#endif
-}
-inline Bytes shift_down_half(Bytes words) noexcept {
-#ifdef __AVX512BW__
-  return _mm512_srli_epi32(words, 16);
-#else
-  return _mm256_srli_epi32(words, 16);
-#endif
-}
 
 /// One register's worth of rows, `lanes` columns of a panel that holds integers as `held` says: blocks [0, blocks) of
 /// 32 values, from block `sub` of the storage blocks that rows[i] point at on. The rows at `ahead` are asked for in the
@@ -148,8 +106,10 @@ inline void pack_integers(const WeightView& w, Index first, Index count, Index b
   for (Index b = 0; b < blocks; ++b, out += record.bytes())
     for (Index i = 0; i < count; ++i) {
       const int8::IntegerBlock values = int8::read_integers(w, std::min(first + i, w.rows - 1), block + b);
-      for (Index k = 0; k < int8::block_values; ++k)
-        out[(k / 4 * Int8Record::width + column + i) * 4 + k % 4] = static_cast<std::byte>(values.q[k] + held.zero);
+      std::int16_t wide[int8::block_values];
+      std::copy(values.q, values.q + int8::block_values, wide);
+      for (Index k = 0; k < int8::block_values; k += 2)
+        std::memcpy(out + (k / 2 * Int8Record::width + column + i) * 4, wide + k, 4);
       auto* scales = reinterpret_cast<float*>(out + record.scales_place());
       scales[column + i] = values.scale;
       scales[Int8Record::width + column + i] = values.offset;
