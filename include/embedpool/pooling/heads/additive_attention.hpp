@@ -1,6 +1,7 @@
 #pragma once
 #include "embedpool/pooling/heads/head_math.hpp"
 #include "embedpool/pooling/heads/no_params.hpp"
+#include "embedpool/pooling/heads/plain_products.hpp"
 
 namespace embedpool {
 
@@ -44,12 +45,12 @@ struct AdditiveAttention {
   template <Real S>
   RowVector<S> forward(const Params<S>& p, const Keys<S>& keys, Cache<S>& c) const {
     const auto h = as_eigen(keys.rows);
-    c.t = h * p.w.transpose();
+    c.t = head_math::plain_nt(h, p.w);
     c.t.rowwise() += p.b.row(0);
     c.t = c.t.array().tanh().matrix().eval();
-    c.weights = p.v * c.t.transpose();
+    c.weights = head_math::plain_nt(p.v, c.t);
     head_math::softmax_rows(c.weights);
-    return c.weights * h;
+    return head_math::plain_nn(c.weights, h);
   }
 
   /// dz = softmax'(H de),  dv += dz T,  du = dz v .* (1 - T^2),  dW += du^T H,  dH += a de^T + du W
@@ -57,14 +58,14 @@ struct AdditiveAttention {
   void backward(const Params<S>& p, const Keys<S>& keys, const Cache<S>& c, const RowVector<S>& de, Params<S>& dp,
                 Rows<S> dkeys) const {
     const auto h = as_eigen(keys.rows);
-    const Matrix<S> da = de * h.transpose();
+    const Matrix<S> da = head_math::plain_nt(de, h);
     const Matrix<S> dz = head_math::softmax_rows_backward(c.weights, da);  // [1, n]
-    dp.v += dz * c.t;
-    const Matrix<S> dt = dz.transpose() * p.v;                              // [n, A]
+    dp.v += head_math::plain_nn(dz, c.t);
+    const Matrix<S> dt = head_math::plain_tn(dz, p.v);                      // [n, A]
     const Matrix<S> du = dt.array() * (S(1) - c.t.array().square());
-    dp.w += du.transpose() * h;
+    dp.w += head_math::plain_tn(du, h);
     dp.b += du.colwise().sum();
-    as_eigen(dkeys) += c.weights.transpose() * de + du * p.w;
+    as_eigen(dkeys) += head_math::plain_tn(c.weights, de) + head_math::plain_nn(du, p.w);
   }
 };
 static_assert(HeadPolicy<AdditiveAttention, float> && HeadPolicy<AdditiveAttention, double>);

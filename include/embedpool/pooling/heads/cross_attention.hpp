@@ -97,9 +97,9 @@ struct CrossAttention {
       dmlp = (c.e.array() > S(0)).select(de, S(0));
     else
       as_eigen(dkeys).rowwise() += de / static_cast<S>(keys.rows.rows);
-    dp.mlp.noalias() += dmlp.transpose() * c.a;
+    dp.mlp += head_math::plain_tn(dmlp, c.a);
     dp.mlp_bias += dmlp;
-    const RowVector<S> da = dmlp * p.mlp / static_cast<S>(p.query.rows());
+    const RowVector<S> da = head_math::plain_nn(dmlp, p.mlp) / static_cast<S>(p.query.rows());
     Matrix<S> dquery, dh;
     head_math::torch_attention_backward<S>(p.attend, heads, c.attend, da.replicate(p.query.rows(), 1), dp.attend, dquery,
                                            dh);
@@ -159,7 +159,7 @@ struct CrossAttention {
   }
   template <Real S>
   RowVector<S> behind_attention(const Params<S>& p, const Keys<S>& keys, const RowVector<S>& a) const {
-    const RowVector<S> mapped = a * p.mlp.transpose() + p.mlp_bias;
+    const RowVector<S> mapped = head_math::plain_nt(a, p.mlp) + p.mlp_bias;
     if (start == Start::paper) return mapped.cwiseMax(S(0));
     return mapped + as_eigen(keys.rows).colwise().mean();
   }

@@ -49,9 +49,9 @@ struct LayerAttention {
       c.attend.y = h;
       return head_math::torch_attention(p.attend, heads, c.attend);
     }
-    c.weights = h.bottomRows(1) * h.transpose() / std::sqrt(static_cast<S>(h.cols()));
+    c.weights = head_math::plain_nt(h.bottomRows(1), h) / std::sqrt(static_cast<S>(h.cols()));
     head_math::softmax_rows(c.weights);
-    return c.weights * h;
+    return head_math::plain_nn(c.weights, h);
   }
 
   /// dz = softmax'(H de) / sqrt(D):  dH += a^T de + dz^T h_n,  dh_n += dz H
@@ -67,10 +67,10 @@ struct LayerAttention {
       return;
     }
     const auto h = as_eigen(keys.rows);
-    const Matrix<S> da = de * h.transpose();
+    const Matrix<S> da = head_math::plain_nt(de, h);
     const Matrix<S> dz = head_math::softmax_rows_backward(c.weights, da) / std::sqrt(static_cast<S>(h.cols()));
-    dh += c.weights.transpose() * de + dz.transpose() * h.bottomRows(1);
-    dh.bottomRows(1) += dz * h;
+    dh += head_math::plain_tn(c.weights, de) + head_math::plain_tn(dz, h.bottomRows(1));
+    dh.bottomRows(1) += head_math::plain_nn(dz, h);
   }
 };
 static_assert(HeadPolicy<LayerAttention, float> && HeadPolicy<LayerAttention, double>);

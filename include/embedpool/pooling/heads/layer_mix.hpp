@@ -1,6 +1,7 @@
 #pragma once
 #include "embedpool/pooling/heads/head_math.hpp"
 #include "embedpool/pooling/heads/no_params.hpp"
+#include "embedpool/pooling/heads/plain_products.hpp"
 
 namespace embedpool {
 
@@ -51,20 +52,20 @@ struct LayerMix {
     c.weights.resize(1, keys.rows.rows);
     for (Index k = 0; k < c.weights.cols(); ++k) c.weights(0, k) = p.scalars(0, keys.slot[static_cast<std::size_t>(k)]);
     head_math::softmax_rows(c.weights);
-    return p.gamma(0, 0) * (c.weights * c.u);
+    return p.gamma(0, 0) * head_math::plain_nn(c.weights, c.u);
   }
 
   /// dgamma += de . mix, dscalars += gamma softmax'(de . u_k), du_k = gamma weight_k de
   template <Real S>
   void backward(const Params<S>& p, const Keys<S>& keys, const Cache<S>& c, const RowVector<S>& de, Params<S>& dp,
                 Rows<S> dkeys) const {
-    const Matrix<S> along = de * c.u.transpose();  // [1, n]
+    const Matrix<S> along = head_math::plain_nt(de, c.u);  // [1, n]
     dp.gamma(0, 0) += along.cwiseProduct(c.weights).sum();
     const Matrix<S> dweights = p.gamma(0, 0) * along;
     const Matrix<S> dscalars = head_math::softmax_rows_backward(c.weights, dweights);
     for (Index k = 0; k < dscalars.cols(); ++k)
       dp.scalars(0, keys.slot[static_cast<std::size_t>(k)]) += dscalars(0, k);
-    const Matrix<S> du = p.gamma(0, 0) * (c.weights.transpose() * de);
+    const Matrix<S> du = p.gamma(0, 0) * head_math::plain_tn(c.weights, de);
     as_eigen(dkeys) += normalise_keys ? head_math::standardise_rows_backward(c.norm, du) : du;
   }
 };

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "embedpool/pooling/heads/head_math.hpp"
+#include "embedpool/pooling/heads/plain_products.hpp"
 
 namespace embedpool::head_math {
 
@@ -22,10 +23,10 @@ Matrix<S> attention(const Matrix<S>& q, const Matrix<S>& k, const Matrix<S>& v, 
   cache.weights.resize(static_cast<std::size_t>(heads));
   for (Index h = 0; h < heads; ++h) {
     Matrix<S>& a = cache.weights[static_cast<std::size_t>(h)];
-    a.noalias() = q.middleCols(h * d, d) * k.middleCols(h * d, d).transpose();  // [r, n]
+    a = plain_nt(q.middleCols(h * d, d), k.middleCols(h * d, d));  // [r, n]
     a *= scale;
     softmax_rows(a);
-    out.middleCols(h * d, d).noalias() = a * v.middleCols(h * d, d);
+    out.middleCols(h * d, d) = plain_nn(a, v.middleCols(h * d, d));
   }
   return out;
 }
@@ -43,11 +44,11 @@ void attention_backward(const Matrix<S>& q, const Matrix<S>& k, const Matrix<S>&
   for (Index h = 0; h < heads; ++h) {
     const Matrix<S>& a = cache.weights[static_cast<std::size_t>(h)];
     const auto columns = [&](const Matrix<S>& m) { return m.middleCols(h * d, d); };
-    dv.middleCols(h * d, d).noalias() = a.transpose() * columns(dout);
-    const Matrix<S> da = columns(dout) * columns(v).transpose();             // [r, n]
+    dv.middleCols(h * d, d) = plain_tn(a, columns(dout));
+    const Matrix<S> da = plain_nt(columns(dout), columns(v));                // [r, n]
     const Matrix<S> dz = scale * softmax_rows_backward(a, da);               // [r, n]
-    dq.middleCols(h * d, d).noalias() = dz * columns(k);
-    dk.middleCols(h * d, d).noalias() = dz.transpose() * columns(q);
+    dq.middleCols(h * d, d) = plain_nn(dz, columns(k));
+    dk.middleCols(h * d, d) = plain_tn(dz, columns(q));
   }
 }
 

@@ -64,11 +64,11 @@ struct CrossAttendCache {
 template <Real S>
 Matrix<S> cross_attend(const CrossAttendParams<S>& p, Index heads, CrossAttendCache<S>& c) {
   const Index inner = p.to_q.rows();
-  c.q.noalias() = c.xn * p.to_q.transpose();
-  c.k.noalias() = c.yn * p.to_kv.topRows(inner).transpose();
-  c.v.noalias() = c.yn * p.to_kv.bottomRows(inner).transpose();
+  c.q = plain_nt(c.xn, p.to_q);
+  c.k = plain_nt(c.yn, p.to_kv.topRows(inner));
+  c.v = plain_nt(c.yn, p.to_kv.bottomRows(inner));
   c.o = attention(c.q, c.k, c.v, heads, c.attention);
-  return c.o * p.to_out.transpose();
+  return plain_nt(c.o, p.to_out);
 }
 
 /// Adds to dp; gives dxn [r, D] and dyn [n, D].
@@ -76,15 +76,15 @@ template <Real S>
 void cross_attend_backward(const CrossAttendParams<S>& p, Index heads, const CrossAttendCache<S>& c,
                            const Matrix<S>& dout, CrossAttendParams<S>& dp, Matrix<S>& dxn, Matrix<S>& dyn) {
   const Index inner = p.to_q.rows();
-  dp.to_out.noalias() += dout.transpose() * c.o;
-  const Matrix<S> d_o = dout * p.to_out;
+  dp.to_out += plain_tn(dout, c.o);
+  const Matrix<S> d_o = plain_nn(dout, p.to_out);
   Matrix<S> dq, dk, dv;
   attention_backward(c.q, c.k, c.v, heads, c.attention, d_o, dq, dk, dv);
-  dp.to_q.noalias() += dq.transpose() * c.xn;
-  dp.to_kv.topRows(inner).noalias() += dk.transpose() * c.yn;
-  dp.to_kv.bottomRows(inner).noalias() += dv.transpose() * c.yn;
-  dxn = dq * p.to_q;
-  dyn = dk * p.to_kv.topRows(inner) + dv * p.to_kv.bottomRows(inner);
+  dp.to_q += plain_tn(dq, c.xn);
+  dp.to_kv.topRows(inner) += plain_tn(dk, c.yn);
+  dp.to_kv.bottomRows(inner) += plain_tn(dv, c.yn);
+  dxn = plain_nn(dq, p.to_q);
+  dyn = plain_nn(dk, p.to_kv.topRows(inner)) + plain_nn(dv, p.to_kv.bottomRows(inner));
 }
 
 /// The feed-forward block with a gated activation, and the mean over rows behind it:
@@ -143,11 +143,11 @@ template <Real S>
 RowVector<S> geglu_mean(const GegluParams<S>& p, const Matrix<S>& x, GegluCache<S>& c) {
   const Index inner = p.w2.cols();
   c.y = layer_norm(x, p.gain, p.bias, c.norm);
-  c.pre.noalias() = c.y * p.w0.transpose();
+  c.pre = plain_nt(c.y, p.w0);
   c.pre.rowwise() += p.b0.row(0);
   const Matrix<S> gate = c.pre.rightCols(inner).unaryExpr([](S g) { return GeluErf::value(g); });
   c.u_mean = c.pre.leftCols(inner).cwiseProduct(gate).colwise().mean();
-  return c.u_mean * p.w2.transpose() + p.b2 + x.colwise().mean();
+  return plain_nt(c.u_mean, p.w2) + p.b2 + x.colwise().mean();
 }
 
 /// Adds to dp; returns dx [r, D].
@@ -156,18 +156,18 @@ Matrix<S> geglu_mean_backward(const GegluParams<S>& p, const GegluCache<S>& c, c
                               GegluParams<S>& dp) {
   const Index inner = p.w2.cols(), rows = c.y.rows();
   const S share = S(1) / static_cast<S>(rows);
-  dp.w2.noalias() += de.transpose() * c.u_mean;
+  dp.w2 += plain_tn(de, c.u_mean);
   dp.b2 += de;
-  const RowVector<S> du = share * (de * p.w2);  // the same for every row
+  const RowVector<S> du = share * plain_nn(de, p.w2);  // the same for every row
   Matrix<S> dpre(rows, 2 * inner);
   for (Index i = 0; i < rows; ++i)
     for (Index j = 0; j < inner; ++j) {
       dpre(i, j) = du(j) * GeluErf::value(c.pre(i, inner + j));
       dpre(i, inner + j) = du(j) * c.pre(i, j) * GeluErf::derivative(c.pre(i, inner + j));
     }
-  dp.w0.noalias() += dpre.transpose() * c.y;
+  dp.w0 += plain_tn(dpre, c.y);
   dp.b0 += dpre.colwise().sum();
-  const Matrix<S> dy = dpre * p.w0;
+  const Matrix<S> dy = plain_nn(dpre, p.w0);
   Matrix<S> dx = layer_norm_backward(c.norm, p.gain, dy, dp.gain, dp.bias);
   dx.rowwise() += share * de;
   return dx;

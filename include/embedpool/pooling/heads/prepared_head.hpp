@@ -26,26 +26,39 @@ concept PreparedHead = HeadPolicy<H, S> &&
 /// What `prepare` gives for a head that has nothing to prepare.
 struct NothingPrepared {};
 
+namespace detail {
+template <Real S, class Head>
+struct PreparedType {
+  using type = NothingPrepared;
+};
+template <Real S, class Head>
+  requires PreparedHead<Head, S>
+struct PreparedType<S, Head> {
+  using type = typename Head::template Prepared<S>;
+};
+}  // namespace detail
+/// What a head of any kind prepares.
+template <Real S, class Head>
+using PreparedOf = typename detail::PreparedType<S, Head>::type;
+
 /// Work of a head done once for its parameters, for any head: what it prepares, else nothing.
 template <Real S, class Head>
-auto prepare_head(const Head& head, const typename Head::template Params<S>& params) {
+PreparedOf<S, Head> prepare_head(const Head& head, const typename Head::template Params<S>& params) {
   if constexpr (PreparedHead<Head, S>)
     return head.prepare(params);
   else
-    return NothingPrepared{};
+    return {};
 }
 /// The same on an executor, for heads whose prepare(params, ExecutorRef) can use one: preparing a large head costs as
 /// much as pooling many texts.
 template <Real S, class Head>
-auto prepare_head(const Head& head, const typename Head::template Params<S>& params, ExecutorRef executor) {
+PreparedOf<S, Head> prepare_head(const Head& head, const typename Head::template Params<S>& params,
+                                 ExecutorRef executor) {
   if constexpr (PreparedHead<Head, S> && requires { head.prepare(params, executor); })
     return head.prepare(params, executor);
   else
     return prepare_head<S>(head, params);
 }
-template <Real S, class Head>
-using PreparedOf = decltype(prepare_head<S>(std::declval<const Head&>(),
-                                            std::declval<const typename Head::template Params<S>&>()));
 
 /// The embedding of one text when no backward will follow; `cache` is scratch.
 template <Real S, class Head>

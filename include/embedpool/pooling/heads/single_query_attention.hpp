@@ -1,6 +1,7 @@
 #pragma once
 #include "embedpool/pooling/heads/head_math.hpp"
 #include "embedpool/pooling/heads/no_params.hpp"
+#include "embedpool/pooling/heads/plain_products.hpp"
 
 namespace embedpool {
 
@@ -35,9 +36,9 @@ struct SingleQueryAttention {
   template <Real S>
   RowVector<S> forward(const Params<S>& p, const Keys<S>& keys, Cache<S>& c) const {
     const auto h = as_eigen(keys.rows);
-    c.weights = p.query * h.transpose() / std::sqrt(static_cast<S>(h.cols()));
+    c.weights = head_math::plain_nt(p.query, h) / std::sqrt(static_cast<S>(h.cols()));
     head_math::softmax_rows(c.weights);
-    return c.weights * h;
+    return head_math::plain_nn(c.weights, h);
   }
 
   /// z = H q / sqrt(D), a = softmax(z):  dz = softmax'(H de),  dq += H^T dz / sqrt(D),  dH += a de^T + dz q^T / sqrt(D)
@@ -45,10 +46,10 @@ struct SingleQueryAttention {
   void backward(const Params<S>& p, const Keys<S>& keys, const Cache<S>& c, const RowVector<S>& de, Params<S>& dp,
                 Rows<S> dkeys) const {
     const auto h = as_eigen(keys.rows);
-    const Matrix<S> da = de * h.transpose();
+    const Matrix<S> da = head_math::plain_nt(de, h);
     const Matrix<S> dz = head_math::softmax_rows_backward(c.weights, da) / std::sqrt(static_cast<S>(h.cols()));
-    dp.query += dz * h;
-    as_eigen(dkeys) += c.weights.transpose() * de + dz.transpose() * p.query;
+    dp.query += head_math::plain_nn(dz, h);
+    as_eigen(dkeys) += head_math::plain_tn(c.weights, de) + head_math::plain_tn(dz, p.query);
   }
 };
 static_assert(HeadPolicy<SingleQueryAttention, float> && HeadPolicy<SingleQueryAttention, double>);

@@ -53,7 +53,7 @@ template <Real S>
 Matrix<S> torch_attention(const TorchAttentionParams<S>& p, Index heads, TorchAttentionCache<S>& c) {
   const Index d = p.out_weight.rows();
   const auto project = [&](const Matrix<S>& rows, Index part) {
-    Matrix<S> out = rows * p.in_weight.middleRows(part * d, d).transpose();
+    Matrix<S> out = plain_nt(rows, p.in_weight.middleRows(part * d, d));
     out.rowwise() += p.in_bias.row(0).segment(part * d, d);
     return out;
   };
@@ -61,7 +61,7 @@ Matrix<S> torch_attention(const TorchAttentionParams<S>& p, Index heads, TorchAt
   c.k = project(c.y, 1);
   c.v = project(c.y, 2);
   c.o = attention(c.q, c.k, c.v, heads, c.attention);
-  Matrix<S> out = c.o * p.out_weight.transpose();
+  Matrix<S> out = plain_nt(c.o, p.out_weight);
   out.rowwise() += p.out_bias.row(0);
   return out;
 }
@@ -71,20 +71,20 @@ template <Real S>
 void torch_attention_backward(const TorchAttentionParams<S>& p, Index heads, const TorchAttentionCache<S>& c,
                               const Matrix<S>& dout, TorchAttentionParams<S>& dp, Matrix<S>& dx, Matrix<S>& dy) {
   const Index d = p.out_weight.rows();
-  dp.out_weight.noalias() += dout.transpose() * c.o;
+  dp.out_weight += plain_tn(dout, c.o);
   dp.out_bias += dout.colwise().sum();
-  const Matrix<S> d_o = dout * p.out_weight;
+  const Matrix<S> d_o = plain_nn(dout, p.out_weight);
   Matrix<S> dq, dk, dv;
   attention_backward(c.q, c.k, c.v, heads, c.attention, d_o, dq, dk, dv);
   const auto add = [&](const Matrix<S>& rows, const Matrix<S>& gradient, Index part) {
-    dp.in_weight.middleRows(part * d, d).noalias() += gradient.transpose() * rows;
+    dp.in_weight.middleRows(part * d, d) += plain_tn(gradient, rows);
     dp.in_bias.row(0).segment(part * d, d) += gradient.colwise().sum();
   };
   add(c.x, dq, 0);
   add(c.y, dk, 1);
   add(c.y, dv, 2);
-  dx = dq * p.in_weight.topRows(d);
-  dy = dk * p.in_weight.middleRows(d, d) + dv * p.in_weight.bottomRows(d);
+  dx = plain_nn(dq, p.in_weight.topRows(d));
+  dy = plain_nn(dk, p.in_weight.middleRows(d, d)) + plain_nn(dv, p.in_weight.bottomRows(d));
 }
 
 }  // namespace embedpool::head_math

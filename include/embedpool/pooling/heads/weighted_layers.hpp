@@ -1,6 +1,7 @@
 #pragma once
 #include "embedpool/pooling/heads/head_math.hpp"
 #include "embedpool/pooling/heads/no_params.hpp"
+#include "embedpool/pooling/heads/plain_products.hpp"
 
 namespace embedpool {
 
@@ -39,7 +40,7 @@ struct WeightedLayers {
     c.weights.resize(keys.rows.rows);
     for (Index k = 0; k < c.weights.size(); ++k)
       c.weights(k) = p.layer_weights(0, keys.slot[static_cast<std::size_t>(k)]);
-    return c.e = c.weights * as_eigen(keys.rows) / c.weights.sum();
+    return c.e = head_math::plain_nn(c.weights, as_eigen(keys.rows)) / c.weights.sum();
   }
 
   /// dw_k += de . (h_k - e) / sum w,  dh_k += w_k / sum w de
