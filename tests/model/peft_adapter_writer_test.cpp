@@ -1,0 +1,110 @@
+#include "embedpool/io/peft_adapter_writer.hpp"
+
+#include <doctest/doctest.h>
+
+#include "embedpool/io/load_decoder.hpp"
+#include "embedpool/io/peft_adapter.hpp"
+#include "embedpool/model/new_lora_adapter.hpp"
+#include "io/temporary_folder.hpp"
+#include "model/random_decoder.hpp"
+#include "model/golden_support.hpp"
+
+using namespace embedpool;
+
+namespace {
+
+template <Real S>
+void check_equal(const LoraAdapter<S>& a, const LoraAdapter<S>& b) {
+  REQUIRE(a.entries.size() == b.entries.size());
+  for (const auto& entry : a.entries) {
+    const auto found = std::find_if(b.entries.begin(), b.entries.end(),
+                                    [&](const auto& other) { return other.place == entry.place; });
+    REQUIRE(found != b.entries.end());
+    CHECK(entry.lora.a == found->lora.a);
+    CHECK(entry.lora.b == found->lora.b);
+    CHECK(entry.lora.scale == found->lora.scale);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("an adapter that was written is read again as it was, for any rank, scale and kind of name") {
+  const test::TemporaryFolder folder;
+  const DecoderConfig config = test::small_config("llama");
+  int number = 0;
+  for (const Index rank : {1, 3, 16})
+    for (const double alpha : {16.0, 7.5, 1.0 / 3})
+      for (const bool stabilised : {false, true})
+        for (const bool causal : {false, true}) {
+          LoraOptions options;
+          options.rank = rank;
+          options.alpha = alpha;
+          options.rank_stabilised = stabilised;
+          LoraAdapter<float> adapter = new_lora_adapter<float>(config, options);
+          for (auto& entry : adapter.entries) entry.lora.b.setRandom();
+          const auto path = folder / std::to_string(++number);
+          io::write_peft_adapter(adapter, {"base", 0.1, stabilised, causal}, path);
+          check_equal(adapter, io::load_peft_adapter<float>(path, config));
+        }
+}
+
+TEST_CASE("the adapters of the golden files are written as they were read") {
+  const test::TemporaryFolder folder;
+  Index found = 0;
+  for (const auto& directory : test::entries(test::golden_directory() / "designs")) {
+    if (!std::filesystem::exists(directory / "adapter_config.json")) continue;
+    const std::string name = directory.filename().string();
+    const auto model = io::load_hugging_face_decoder(test::golden_directory() / "models" / name.substr(0, name.find('-')));
+    const auto adapter = io::load_peft_adapter(directory, model.config());
+    const io::Json before = io::read_json(directory / "adapter_config.json");
+    const bool stabilised = before.value("use_rslora", false);
+    io::write_peft_adapter(adapter, {"base", before.value("lora_dropout", 0.0), stabilised}, folder / name);
+    check_equal(adapter, io::load_peft_adapter(folder / name, model.config()));
+    const io::Json after = io::read_json((folder / name) / "adapter_config.json");
+    for (const char* key : {"r", "lora_alpha", "lora_dropout", "bias", "peft_type"}) CHECK(after.at(key) == before.at(key));
+    ++found;
+  }
+  CHECK(found > 0);
+}
+
+TEST_CASE("what one PEFT adapter cannot say is refused") {
+  const test::TemporaryFolder folder;
+  const DecoderConfig config = test::small_config("llama");
+  const LoraAdapter<float> adapter = new_lora_adapter<float>(config, {});
+  LoraAdapter<float> other = adapter;
+  other.entries.back().lora.scale = 3;
+  CHECK_THROWS_AS(io::write_peft_adapter(other, {}, folder / "a"), ShapeError);
+  other = adapter;
+  other.entries.back().lora.a.conservativeResize(2, Eigen::NoChange);
+  CHECK_THROWS_AS(io::write_peft_adapter(other, {}, folder / "a"), ShapeError);
+  other = adapter;
+  other.entries.push_back(other.entries.front());
+  CHECK_THROWS_AS(io::write_peft_adapter(other, {}, folder / "a"), ShapeError);
+  CHECK_THROWS_AS(io::write_peft_adapter(LoraAdapter<float>{}, {}, folder / "a"), ShapeError);
+  CHECK(!std::filesystem::exists(folder / "a"));
+}
+
+TEST_CASE("a new adapter has its targets, starts with B zero and A within its bound, and is a function of the seed") {
+  const DecoderConfig config = test::small_config("llama");
+  LoraOptions options;
+  options.rank = 8;
+  options.targets = {DecoderTensor::query, DecoderTensor::down};
+  options.first_layer = 1;
+  const auto adapter = new_lora_adapter<float>(config, options);
+  CHECK(static_cast<Index>(adapter.entries.size()) == 2 * (config.layers - 1));
+  for (const auto& [place, lora] : adapter.entries) {
+    CHECK(place.layer >= 1);
+    CHECK(lora.b.cwiseAbs().maxCoeff() == 0);
+    const float bound = 1.0f / std::sqrt(static_cast<float>(lora.a.cols()));
+    CHECK(lora.a.cwiseAbs().maxCoeff() <= bound);
+    // 8 x 36 values or more, uniform: mean within four standard deviations, spread within a fifth.
+    CHECK(std::abs(lora.a.mean()) < 4 * bound / std::sqrt(3.0f * 288));
+    CHECK(lora.a.squaredNorm() / static_cast<float>(lora.a.size()) == doctest::Approx(bound * bound / 3).epsilon(0.2));
+    CHECK(lora.scale == 4.0f);
+  }
+  CHECK(adapter.entries[0].lora.a != adapter.entries[2].lora.a);
+  options.seed = 1;
+  CHECK(new_lora_adapter<float>(config, options).entries[0].lora.a != adapter.entries[0].lora.a);
+  options.targets = {DecoderTensor::embedding};
+  CHECK_THROWS_AS(new_lora_adapter<float>(config, options), ShapeError);
+}

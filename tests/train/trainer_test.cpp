@@ -1,0 +1,238 @@
+#include <doctest/doctest.h>
+
+#include "embedpool/model/new_lora_adapter.hpp"
+#include "embedpool/pooling/aliases.hpp"
+#include "embedpool/testing/pooling_properties.hpp"
+#include "embedpool/train/checkpoint.hpp"
+#include "embedpool/train/trained_embedder.hpp"
+#include "io/temporary_folder.hpp"
+#include "model/random_decoder.hpp"
+
+using namespace embedpool;
+
+namespace {
+
+/// A small model with a head, all of it trained by default.
+template <Real S>
+struct School {
+  using Pooling = MultiLayerMix<Causal>;
+  using Model = TrainedEmbedder<S, Causal, Pooling>;
+  using Texts = ContrastiveTexts<TrainingText>;
+  Model model;
+
+  explicit School(TrainedParts parts = {}, const std::string& architecture = "qwen2")
+      : model(test::random_decoder<S>(test::small_config(architecture)), adapter(architecture), Pooling{},
+              testing::random_params<S>(Pooling{}, {3, 36, 1}), Causal{}, parts) {}
+
+  static LoraAdapter<S> adapter(const std::string& architecture) {
+    LoraOptions options;
+    options.rank = 3;
+    auto lora = new_lora_adapter<S>(test::small_config(architecture), options);
+    for (auto& entry : lora.entries) entry.lora.b.setConstant(S(0.02));
+    return lora;
+  }
+  static Texts batch(Index step, Index queries = 4, Index negatives = 1) {
+    Texts batch;
+    batch.queries = queries;
+    for (Index i = 0; i < queries * (2 + negatives); ++i) {
+      const Index tokens = 1 + (5 * i + step) % 11;
+      const auto ids = test::random_text(tokens, 61, static_cast<unsigned>(100 * step + i));
+      batch.texts.push_back({ids, TextShape::bare(tokens)});
+    }
+    return batch;
+  }
+};
+
+TrainingSettings settings(Index chunk = 0, double dropout = 0.2) {
+  TrainingSettings settings;
+  settings.schedule = {Schedule::Decay::linear, 2, 10};
+  settings.rate = settings.head_rate = 0.01;
+  settings.dropout = dropout;
+  settings.seed = 77;
+  settings.chunk = chunk;
+  return settings;
+}
+
+template <Real S>
+std::vector<Matrix<S>> gradients_of(typename School<S>::Model& model) {
+  std::vector<Matrix<S>> copies;
+  for (const auto& tensor : model.tensors()) copies.push_back(*tensor.gradient);
+  return copies;
+}
+template <Real S>
+std::vector<Matrix<S>> values_of(typename School<S>::Model& model) {
+  std::vector<Matrix<S>> copies;
+  for (const auto& tensor : model.tensors()) copies.push_back(*tensor.value);
+  return copies;
+}
+
+}  // namespace
+
+TEST_CASE("a gradient cache gives the gradients of the whole batch to rounding, dropout replayed") {
+  SerialExecutor serial;
+  const auto batch = School<double>::batch(1);
+  const auto gradients = [&](Index chunk, const DropoutKey& key) {
+    School<double> school;
+    contrastive_gradients(school.model, batch, InfoNCE{}, chunk, key, serial);
+    return gradients_of<double>(school.model);
+  };
+  const DropoutKey key{0.3, 5, 6, 0};
+  const auto whole = gradients(0, key);
+  for (const Index chunk : {1, 2, 5, 11, 12}) {
+    const auto parts = gradients(chunk, key);
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+      const double largest = std::max(1e-3, whole[i].cwiseAbs().maxCoeff());
+      CHECK((parts[i] - whole[i]).cwiseAbs().maxCoeff() < 1e-13 * largest);  // other order of sums over chunks
+    }
+  }
+  const auto other = gradients(2, DropoutKey{0.3, 5, 7, 0});
+  CHECK((other[0] - whole[0]).cwiseAbs().maxCoeff() > 1e-3 * whole[0].cwiseAbs().maxCoeff());  // coins matter
+}
+
+TEST_CASE("a run has the same bits for any number of threads, with the base trained too") {
+  const auto run = [](auto& executor) {
+    School<float> school({true, true, true});
+    Trainer trainer(school.model, InfoNCE{}, settings(5));
+    for (Index step = 0; step < 4; ++step) trainer.step(School<float>::batch(step), executor);
+    return values_of<float>(school.model);
+  };
+  SerialExecutor serial;
+  testing::ShuffledExecutor shuffled(3, 5);
+  DefaultExecutor threads(3);
+  const auto expected = run(serial);
+  CHECK(run(shuffled) == expected);
+  CHECK(run(threads) == expected);
+}
+
+TEST_CASE("training lowers the loss of what it is taught, and moves only what is trained") {
+  SerialExecutor serial;
+  for (const TrainedParts parts : {TrainedParts{true, false, false}, {false, true, false}, {true, true, true}}) {
+    School<float> school(parts);
+    auto chosen = settings(0, 0.0);
+    chosen.schedule = {Schedule::Decay::constant, 0, 1};
+    chosen.rate = chosen.head_rate = 0.003;
+    Trainer trainer(school.model, InfoNCE{}, chosen);
+    const auto adapter = school.model.adapter.entries[0].lora.b;
+    const Matrix<float> embedding_before = school.model.embed(School<float>::batch(0).texts, {}, serial);
+    const double before = trainer.evaluate(School<float>::batch(0), serial);
+    for (Index step = 0; step < 10; ++step) trainer.step(School<float>::batch(0), serial);
+    CHECK(trainer.evaluate(School<float>::batch(0), serial) < before - 0.02);
+    CHECK((school.model.adapter.entries[0].lora.b == adapter) == !parts.adapter);
+    CHECK(school.model.embed(School<float>::batch(0).texts, {}, serial) != embedding_before);
+  }
+}
+
+TEST_CASE("a run that is resumed at any step ends with the bytes of an unbroken one") {
+  const test::TemporaryFolder folder;
+  SerialExecutor serial;
+  const auto path = folder / "checkpoint.safetensors";
+  School<float> unbroken({true, true, true});
+  Trainer whole(unbroken.model, InfoNCE{}, settings(5));
+  for (Index step = 0; step < 6; ++step) whole.step(School<float>::batch(step), serial);
+  for (Index stop = 0; stop <= 6; ++stop) {
+    {
+      School<float> school({true, true, true});
+      Trainer trainer(school.model, InfoNCE{}, settings(5));
+      for (Index step = 0; step < stop; ++step) trainer.step(School<float>::batch(step), serial);
+      write_checkpoint(trainer, "a run", path);
+    }
+    School<float> school({true, true, true});
+    Trainer trainer(school.model, InfoNCE{}, settings(5));
+    read_checkpoint(trainer, "a run", path);
+    CHECK(trainer.steps() == stop);
+    while (trainer.steps() < 6) trainer.step(School<float>::batch(trainer.steps()), serial);
+    CHECK(values_of<float>(school.model) == values_of<float>(unbroken.model));
+    for (std::size_t i = 0; i < whole.optimizer().moments().size(); ++i)
+      CHECK(trainer.optimizer().moments()[i].second == whole.optimizer().moments()[i].second);
+  }
+}
+
+TEST_CASE("a checkpoint of another training, or a damaged one, is refused by name and changes nothing") {
+  const test::TemporaryFolder folder;
+  SerialExecutor serial;
+  School<float> school;
+  Trainer trainer(school.model, InfoNCE{}, settings());
+  trainer.step(School<float>::batch(0), serial);
+  trainer.step(School<float>::batch(1), serial);
+  write_checkpoint(trainer, "a run", folder / "c.safetensors");
+  School<float> other({true, true, true});
+  Trainer larger(other.model, InfoNCE{}, settings());
+  const auto before = values_of<float>(other.model);
+  const auto message = [&](auto& into, const std::string& description, const std::string& name) -> std::string {
+    try {
+      read_checkpoint(into, description, folder / name);
+    } catch (const FileError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  CHECK(message(trainer, "another", "c.safetensors").find("is of another training") != std::string::npos);
+  CHECK(message(larger, "a run", "c.safetensors").find("tensors, must be") != std::string::npos);
+  CHECK(values_of<float>(other.model) == before);
+
+  (*trainer.tensors()[0].value)(0, 0) = std::numeric_limits<float>::quiet_NaN();
+  write_checkpoint(trainer, "a run", folder / "nan.safetensors");
+  CHECK(message(trainer, "a run", "nan.safetensors").find("not finite") != std::string::npos);
+  folder.write("short.safetensors", "abc");
+  CHECK(!message(trainer, "a run", "short.safetensors").empty());
+  CHECK(!message(trainer, "a run", "missing.safetensors").empty());
+}
+
+TEST_CASE("a loss or a gradient that is no number stops the training with step and batch, and changes nothing") {
+  SerialExecutor serial;
+  School<float> school;
+  Trainer trainer(school.model, InfoNCE{}, settings());
+  trainer.step(School<float>::batch(0), serial);
+  const auto before = values_of<float>(school.model);
+  struct Broken {
+    double value;
+    float gradient;
+    double operator()(const ContrastiveBatch<float>&, const ContrastiveGradients<float>& d) const {
+      d.queries(0, 0) += gradient;
+      return value;
+    }
+  };
+  const auto message = [&](const Broken& loss) -> std::string {
+    Trainer broken(school.model, loss, settings());
+    try {
+      broken.step(School<float>::batch(0), serial);
+    } catch (const TrainingError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  CHECK(message({std::nan(""), 0}).find("training: step 0, batch 0: the loss is") == 0);
+  CHECK(message({1.0, std::numeric_limits<float>::infinity()}) == "training: step 0, batch 0: a gradient is not finite");
+  CHECK(values_of<float>(school.model) == before);
+}
+
+TEST_CASE("a batch may forbid in-batch negatives: each query has its own alone then, in Matryoshka losses too") {
+  SerialExecutor serial;
+  School<double> school;
+  auto batch = School<double>::batch(2);
+  batch.in_batch_negatives = false;
+  double alone = 0;
+  for (Index i = 0; i < 4; ++i) {
+    School<double>::Texts one;
+    one.queries = 1;
+    for (const Index part : {0, 1, 2}) one.texts.push_back(batch.texts[static_cast<std::size_t>(4 * part + i)]);
+    alone += contrastive_gradients(school.model, one, InfoNCE{}, 0, {}, serial) / 4;
+  }
+  CHECK(contrastive_gradients(school.model, batch, InfoNCE{}, 0, {}, serial) == doctest::Approx(alone).epsilon(1e-12));
+  const Matryoshka<InfoNCE> nested{{}, {36}, {1.0}};
+  CHECK(contrastive_gradients(school.model, batch, nested, 0, {}, serial) == doctest::Approx(alone).epsilon(1e-12));
+  batch.in_batch_negatives = true;
+  CHECK(contrastive_gradients(school.model, batch, InfoNCE{}, 0, {}, serial) > alone);
+}
+
+TEST_CASE("batches that are no whole number of queries are refused") {
+  SerialExecutor serial;
+  School<float> school;
+  Trainer trainer(school.model, InfoNCE{}, settings());
+  auto batch = School<float>::batch(0);
+  batch.texts.pop_back();
+  CHECK_THROWS_AS(trainer.step(batch, serial), ShapeError);
+  batch.queries = 0;
+  CHECK_THROWS_AS(trainer.step(batch, serial), ShapeError);
+  CHECK_THROWS_AS(trainer.step(std::span<const School<float>::Texts>{}, serial), ShapeError);
+}
