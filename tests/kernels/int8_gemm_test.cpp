@@ -147,6 +147,16 @@ TEST_CASE("the product has the bits of its definition, for every format and rema
   }
 }
 
+TEST_CASE("sums that are split, for rows too long for one panel, have the bits of the definition") {
+  const Index depth = 4096 * 64 / width + 256, columns = 5, rows = 14;
+  for (const Format format : {Format::Q4_1, Format::Q8_0, Format::Q5_K}) {
+    CAPTURE(std::string(info(format).name));
+    const Weights w(format, columns, depth, 24);
+    const auto a = test::random_values<float>(rows * depth, 26);
+    REQUIRE(product(a, rows, w.view) == defined_product(a, rows, w.view));
+  }
+}
+
 TEST_CASE("a row has the same bits alone, in any batch, with any number of workers and whatever its neighbours") {
   struct Size {
     Index rows, columns, depth;
