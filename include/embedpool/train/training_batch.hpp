@@ -1,0 +1,39 @@
+#pragma once
+#include <algorithm>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "embedpool/train/contrastive_texts.hpp"
+#include "embedpool/train/training_data.hpp"
+
+namespace embedpool {
+
+/// The texts of a batch of examples, as ContrastiveTexts orders them. `text_of(string, group, is_query)` makes one: it
+/// tokenizes, with the instruction of the group in front of queries, say.
+///
+/// Each query takes as many hard negatives as the query with the fewest has, and at most `most_negatives`. Equal
+/// positives have equal document numbers, so that no loss takes one for a negative of the other.
+template <class Text, class TextOf>
+ContrastiveTexts<Text> training_batch(const TrainingData& data, const std::vector<Index>& chosen, Index most_negatives,
+                                      TextOf&& text_of) {
+  const auto example = [&](Index i) -> const TrainingExample& { return data.examples[static_cast<std::size_t>(i)]; };
+  std::size_t negatives = static_cast<std::size_t>(std::max<Index>(0, most_negatives));
+  for (const Index i : chosen) negatives = std::min(negatives, example(i).negatives.size());
+  ContrastiveTexts<Text> batch;
+  batch.queries = static_cast<Index>(chosen.size());
+  for (const Index i : chosen) batch.texts.push_back(text_of(example(i).query, example(i).group, true));
+  std::map<std::string_view, std::int64_t> documents;
+  for (const Index i : chosen) {
+    batch.texts.push_back(text_of(example(i).positive, example(i).group, false));
+    batch.documents.push_back(
+        documents.emplace(example(i).positive, static_cast<std::int64_t>(documents.size())).first->second);
+  }
+  for (const Index i : chosen)
+    for (std::size_t k = 0; k < negatives; ++k)
+      batch.texts.push_back(text_of(example(i).negatives[k], example(i).group, false));
+  return batch;
+}
+
+}  // namespace embedpool

@@ -1,0 +1,94 @@
+#pragma once
+#include <filesystem>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "embedpool/io/json.hpp"
+#include "embedpool/io/line_reader.hpp"
+
+namespace embedpool {
+
+/// One line of training data.
+struct TrainingExample {
+  std::string query;
+  std::string positive;
+  std::vector<std::string> negatives{};  ///< hard negatives, maybe none
+  Index group = 0;                       ///< number of its task, or of its file where it names none
+};
+
+/// What to do with a line that is no example.
+enum class BadLines { refused, skipped };
+
+/// Training examples in memory, in the order of files and lines.
+struct TrainingData {
+  std::vector<TrainingExample> examples;
+  std::vector<std::string> groups;  ///< names of the tasks, or files
+  Index skipped_lines = 0;
+};
+
+namespace detail {
+
+/// A string of a key that must be there, and must have a character other than white space.
+inline std::string training_text(const io::JsonObject& object, const std::string& key, const io::Json& value) {
+  if (!value.is_string()) object.fail(key, "must be a string");
+  auto text = value.get<std::string>();
+  if (text.find_first_not_of(" \t\r\n") == std::string::npos) object.fail(key, "is empty");
+  return text;
+}
+
+/// The example of a line, and its task ("" where it names none).
+inline std::pair<TrainingExample, std::string> training_example(const std::string& line, const std::string& file,
+                                                                const std::string& where) {
+  if (line.find_first_not_of(" \t\r") == std::string::npos) throw FileError(file, where, "is empty");
+  const io::Json json = io::parse_json(line, file, where);
+  const io::JsonObject object(json, file, where);
+  TrainingExample example;
+  example.query = training_text(object, "query", object.at("query"));
+  example.positive = training_text(object, "positive", object.at("positive"));
+  for (const char* key : {"negative", "negatives"}) {
+    if (!object.has(key)) continue;
+    const io::Json& value = object.at(key);
+    if (!value.is_array()) example.negatives.push_back(training_text(object, key, value));
+    else for (const io::Json& one : value) example.negatives.push_back(training_text(object, key, one));
+  }
+  return {std::move(example), object.string_or("task", "")};
+}
+
+}  // namespace detail
+
+/// Reads JSON lines, plain or gzip-compressed: an object a line with `query`, `positive`, and maybe `negative` or
+/// `negatives` (a string or a list) and `task`.
+///
+/// Errors  FileError naming file, line and key: no object, a key missing, empty or of another type, an empty line, a file
+///         without examples. With BadLines::skipped lines are counted instead; a file that cannot be read still is an error
+inline TrainingData read_training_data(const std::vector<std::string>& files, BadLines bad_lines = BadLines::refused) {
+  TrainingData data;
+  std::map<std::string, Index> numbers;
+  for (const std::string& path : files) {
+    io::LineReader lines(path);
+    const std::size_t before = data.examples.size();
+    for (std::string line;;) {
+      const Index read = lines.line_number();
+      try {
+        if (!lines.next(line)) break;
+        const std::string where = "line " + std::to_string(lines.line_number());
+        auto [example, task] = detail::training_example(line, lines.name(), where);
+        const std::string& group = task.empty() ? path : task;
+        const auto [entry, is_new] = numbers.emplace(group, static_cast<Index>(data.groups.size()));
+        if (is_new) data.groups.push_back(group);
+        example.group = entry->second;
+        data.examples.push_back(std::move(example));
+      } catch (const FileError&) {
+        // A line that was read is a line to skip; what happens before a line is there is not about lines.
+        if (bad_lines == BadLines::refused || lines.line_number() == read) throw;
+        ++data.skipped_lines;
+      }
+    }
+    if (data.examples.size() == before) throw FileError(lines.name(), "", "holds no training example");
+  }
+  return data;
+}
+
+}  // namespace embedpool
