@@ -91,8 +91,13 @@ void add_saved_options(CLI::App& command, EmbeddingOptions& options) {
 
 void add_run_options(CLI::App& command, EmbeddingOptions& options) {
   const std::string group = "Work";
-  command.add_option("--threads", options.threads, "threads to use. Default: OMP_NUM_THREADS, else the cores. Results "
-                                                   "do not depend on it")
+  command
+      .add_option("--compute", options.compute,
+                  "arithmetic of the linear maps. f32 is the reference; int8 takes the integers of quantised weights as "
+                  "they are and rounds activations to 8 bits: about twice as fast; bf16 is for machines with bfloat16 "
+                  "instructions")
+      ->type_name("TYPE")->check(CLI::IsMember({"f32", "bf16", "int8"}))->capture_default_str()->group(group);
+  command.add_option("--threads", options.threads, "threads to use. Default: the cores. Results do not depend on it")
       ->type_name("N")->check(CLI::Range(1, 4096))->group(group);
   command
       .add_option("--batch-tokens", options.batch_tokens,

@@ -15,7 +15,7 @@ struct EmbeddingOptions {
   std::optional<Index> layer{}, skip_first{}, max_tokens{}, dimensions{};
   std::optional<bool> append_eos{}, prepend_bos{}, normalize{};
   bool exclude_prompt = false;
-  std::string head{}, calibration{};
+  std::string head{}, calibration{}, compute = "f32";
   bool strict = false, quiet = false, verbose = false;
   Index threads = 0, batch_tokens = 2048;
   InputFormat input_format = InputFormat::automatic;
@@ -27,7 +27,7 @@ void add_model_option(CLI::App& command, EmbeddingOptions& options);
 void add_key_options(CLI::App& command, EmbeddingOptions& options);
 /// --head, --calibration, --no-normalize, --dimensions
 void add_saved_options(CLI::App& command, EmbeddingOptions& options);
-/// How the work is done: threads, batches, messages.
+/// How the work is done: arithmetic, threads, batches, messages.
 void add_run_options(CLI::App& command, EmbeddingOptions& options);
 /// --input-format
 void add_input_format_option(CLI::App& command, EmbeddingOptions& options);

@@ -1,7 +1,6 @@
 #include "forward_pass.hpp"
 
 #include <algorithm>
-#include <concepts>
 #include <memory>
 
 #include "embedpool/pooling/calibration_stream.hpp"
@@ -11,15 +10,6 @@ namespace embedpool::program {
 namespace {
 
 using RunTimePooling = Pooling<AnyLayers, AnyTokens, AnyHead>;
-
-/// Without OpenMP the default executor is serial, and takes no number of threads.
-template <class E = DefaultExecutor>
-E executor_with([[maybe_unused]] Index threads) {
-  if constexpr (std::constructible_from<E, Index>)
-    return E(threads);
-  else
-    return E();
-}
 
 AnyMask as_trained(const AnyMask& mask, Index window) {
   const bool plain = std::holds_alternative<Causal>(mask.choice);
@@ -84,15 +74,15 @@ class ForwardPass::Sink::Group {
   std::span<Sink* const> sinks_;
 };
 
-ForwardPass::ForwardPass(const Decoder<float>& decoder, const AnyMask& mask, Index threads)
-    : decoder_(decoder), mask_(as_trained(mask, decoder.trained_window())), executor_(executor_with(threads)) {}
+ForwardPass::ForwardPass(const Decoder<float>& decoder, const AnyMask& mask, const AnyCompute& compute, Index threads)
+    : decoder_(decoder.with_compute(compute)), mask_(as_trained(mask, decoder.trained_window())), executor_(threads) {}
 
 void ForwardPass::run(const Batch& batch, std::span<Sink* const> sinks) {
   decoder_.forward(batch, mask_, Sink::Group(sinks), workspace_, executor_, LastState::normalized);
 }
 
 std::vector<Matrix<float>> ForwardPass::embed(const Batch& batch, std::span<const Reading> readings) {
-  using Stream = PoolingStream<float, RunTimePooling, DefaultExecutor>;
+  using Stream = PoolingStream<float, RunTimePooling, ThreadPool>;
   std::vector<std::unique_ptr<Sink::Of<Stream>>> streams;
   std::vector<Sink*> sinks;
   for (const Reading& reading : readings) {

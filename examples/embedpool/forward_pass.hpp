@@ -4,7 +4,9 @@
 #include <vector>
 
 #include "embedpool/attention/any_mask.hpp"
+#include "embedpool/core/thread_pool.hpp"
 #include "embedpool/model/decoder.hpp"
+#include "embedpool/nn/any_compute.hpp"
 #include "embedpool/pooling/any_head.hpp"
 #include "embedpool/pooling/any_layers.hpp"
 #include "embedpool/pooling/any_tokens.hpp"
@@ -28,8 +30,8 @@ struct Reading {
 /// Forward passes of a decoder under one mask, each read in as many ways as wanted.
 class ForwardPass {
  public:
-  /// `mask` causal means as the model was trained, with its window. `threads` 0: the default.
-  ForwardPass(const Decoder<float>& decoder, const AnyMask& mask, Index threads);
+  /// `mask` causal means as the model was trained, with its window. `threads` 0: the cores that the process may use.
+  ForwardPass(const Decoder<float>& decoder, const AnyMask& mask, const AnyCompute& compute, Index threads);
 
   /// For each reading the embeddings of the batch, [texts, width].
   std::vector<Matrix<float>> embed(const Batch& batch, std::span<const Reading> readings);
@@ -43,9 +45,9 @@ class ForwardPass {
   class Sink;
   void run(const Batch& batch, std::span<Sink* const> sinks);
 
-  const Decoder<float>& decoder_;
+  Decoder<float, AnyCompute> decoder_;
   AnyMask mask_;
-  DefaultExecutor executor_;
+  ThreadPool executor_;
   DecoderWorkspace<float> workspace_;
 };
 

@@ -57,7 +57,7 @@ ScoredPairs ScoredPairs::read(const std::string& path) {
     double score = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), score);
     if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(score))
-      fail("'" + text.substr(0, 40) + "' is no score");
+      fail(std::string("'").append(text, 0, 40) + "' is no score");
     pairs.scores.push_back(score);
     const Index a = place(fields[first]), b = place(fields[second]);
     pairs.texts_of_pair.emplace_back(a, b);

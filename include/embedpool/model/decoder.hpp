@@ -82,16 +82,17 @@ class Decoder {
     const RotaryTable<S>& rotary = workspace.rotary(config_.inverse_frequencies, segments.longest());
     Rows<S> x = workspace.residual.rows(held.rows(), config_.width);
     embed(batch, held, x, executor);
-    if (sink.wants(0)) sink.push(0, {computed.rows_of(all, held, x, workspace.repeated, executor), &segments, &all});
+    const auto push = [&](Index layer, Rows<S> rows, const RowSelection& of, const RowSelection& wanted) {
+      const Rows<S> pushed = computed.rows_of(wanted, of, rows, workspace.repeated, executor);
+      sink.push(layer, LayerStates<S>{pushed, &segments, &wanted});
+    };
+    if (sink.wants(0)) push(0, x, held, all);
     for (Index layer = 1; layer <= last_layer; ++layer) {
       const bool is_last = layer == last_layer;
       x = block_forward(layer, mask, segments, held, is_last ? last_held : held, rotary, x, workspace, executor);
       if (!sink.wants(layer)) continue;
       const bool normalize = layer == config_.layers && last_state == LastState::normalized;
-      const Rows<S> states = normalize ? normalized(x, workspace, executor) : x;
-      const RowSelection& pushed = is_last ? read : all;
-      sink.push(layer, {computed.rows_of(pushed, is_last ? last_held : held, states, workspace.repeated, executor),
-                        &segments, &pushed});
+      push(layer, normalize ? normalized(x, workspace, executor) : x, is_last ? last_held : held, is_last ? read : all);
     }
   }
 
