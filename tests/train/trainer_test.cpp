@@ -1,70 +1,17 @@
 #include <doctest/doctest.h>
 
-#include "embedpool/model/new_lora_adapter.hpp"
-#include "embedpool/pooling/aliases.hpp"
-#include "embedpool/testing/pooling_properties.hpp"
 #include "embedpool/train/checkpoint.hpp"
-#include "embedpool/train/trained_embedder.hpp"
 #include "io/temporary_folder.hpp"
-#include "model/random_decoder.hpp"
+#include "train/small_training.hpp"
 
 using namespace embedpool;
 
 namespace {
 
-/// A small model with a head, all of it trained by default.
 template <Real S>
-struct School {
-  using Pooling = MultiLayerMix<Causal>;
-  using Model = TrainedEmbedder<S, Causal, Pooling>;
-  using Texts = ContrastiveTexts<TrainingText>;
-  Model model;
+using School = test::SmallTraining<S>;
 
-  explicit School(TrainedParts parts = {}, const std::string& architecture = "qwen2")
-      : model(test::random_decoder<S>(test::small_config(architecture)), adapter(architecture), Pooling{},
-              testing::random_params<S>(Pooling{}, {3, 36, 1}), Causal{}, parts) {}
-
-  static LoraAdapter<S> adapter(const std::string& architecture) {
-    LoraOptions options;
-    options.rank = 3;
-    auto lora = new_lora_adapter<S>(test::small_config(architecture), options);
-    for (auto& entry : lora.entries) entry.lora.b.setConstant(S(0.02));
-    return lora;
-  }
-  static Texts batch(Index step, Index queries = 4, Index negatives = 1) {
-    Texts batch;
-    batch.queries = queries;
-    for (Index i = 0; i < queries * (2 + negatives); ++i) {
-      const Index tokens = 1 + (5 * i + step) % 11;
-      const auto ids = test::random_text(tokens, 61, static_cast<unsigned>(100 * step + i));
-      batch.texts.push_back({ids, TextShape::bare(tokens)});
-    }
-    return batch;
-  }
-};
-
-TrainingSettings settings(Index chunk = 0, double dropout = 0.2) {
-  TrainingSettings settings;
-  settings.schedule = {Schedule::Decay::linear, 2, 10};
-  settings.rate = settings.head_rate = 0.01;
-  settings.dropout = dropout;
-  settings.seed = 77;
-  settings.chunk = chunk;
-  return settings;
-}
-
-template <Real S>
-std::vector<Matrix<S>> gradients_of(typename School<S>::Model& model) {
-  std::vector<Matrix<S>> copies;
-  for (const auto& tensor : model.tensors()) copies.push_back(*tensor.gradient);
-  return copies;
-}
-template <Real S>
-std::vector<Matrix<S>> values_of(typename School<S>::Model& model) {
-  std::vector<Matrix<S>> copies;
-  for (const auto& tensor : model.tensors()) copies.push_back(*tensor.value);
-  return copies;
-}
+TrainingSettings settings(Index chunk = 0, double dropout = 0.2) { return School<float>::settings(chunk, dropout); }
 
 }  // namespace
 
@@ -74,7 +21,7 @@ TEST_CASE("a gradient cache gives the gradients of the whole batch to rounding, 
   const auto gradients = [&](Index chunk, const DropoutKey& key) {
     School<double> school;
     contrastive_gradients(school.model, batch, InfoNCE{}, chunk, key, serial);
-    return gradients_of<double>(school.model);
+    return school.gradients();
   };
   const DropoutKey key{0.3, 5, 6, 0};
   const auto whole = gradients(0, key);
@@ -94,7 +41,7 @@ TEST_CASE("a run has the same bits for any number of threads, with the base trai
     School<float> school({true, true, true});
     Trainer trainer(school.model, InfoNCE{}, settings(5));
     for (Index step = 0; step < 4; ++step) trainer.step(School<float>::batch(step), executor);
-    return values_of<float>(school.model);
+    return school.values();
   };
   SerialExecutor serial;
   testing::ShuffledExecutor shuffled(3, 5);
@@ -141,7 +88,7 @@ TEST_CASE("a run that is resumed at any step ends with the bytes of an unbroken 
     read_checkpoint(trainer, "a run", path);
     CHECK(trainer.steps() == stop);
     while (trainer.steps() < 6) trainer.step(School<float>::batch(trainer.steps()), serial);
-    CHECK(values_of<float>(school.model) == values_of<float>(unbroken.model));
+    CHECK(school.values() == unbroken.values());
     for (std::size_t i = 0; i < whole.optimizer().moments().size(); ++i)
       CHECK(trainer.optimizer().moments()[i].second == whole.optimizer().moments()[i].second);
   }
@@ -157,7 +104,7 @@ TEST_CASE("a checkpoint of another training, or a damaged one, is refused by nam
   write_checkpoint(trainer, "a run", folder / "c.safetensors");
   School<float> other({true, true, true});
   Trainer larger(other.model, InfoNCE{}, settings());
-  const auto before = values_of<float>(other.model);
+  const auto before = other.values();
   const auto message = [&](auto& into, const std::string& description, const std::string& name) -> std::string {
     try {
       read_checkpoint(into, description, folder / name);
@@ -168,7 +115,7 @@ TEST_CASE("a checkpoint of another training, or a damaged one, is refused by nam
   };
   CHECK(message(trainer, "another", "c.safetensors").find("is of another training") != std::string::npos);
   CHECK(message(larger, "a run", "c.safetensors").find("tensors, must be") != std::string::npos);
-  CHECK(values_of<float>(other.model) == before);
+  CHECK(other.values() == before);
 
   (*trainer.tensors()[0].value)(0, 0) = std::numeric_limits<float>::quiet_NaN();
   write_checkpoint(trainer, "a run", folder / "nan.safetensors");
@@ -183,7 +130,7 @@ TEST_CASE("a loss or a gradient that is no number stops the training with step a
   School<float> school;
   Trainer trainer(school.model, InfoNCE{}, settings());
   trainer.step(School<float>::batch(0), serial);
-  const auto before = values_of<float>(school.model);
+  const auto before = school.values();
   struct Broken {
     double value;
     float gradient;
@@ -203,7 +150,7 @@ TEST_CASE("a loss or a gradient that is no number stops the training with step a
   };
   CHECK(message({std::nan(""), 0}).find("training: step 0, batch 0: the loss is") == 0);
   CHECK(message({1.0, std::numeric_limits<float>::infinity()}) == "training: step 0, batch 0: a gradient is not finite");
-  CHECK(values_of<float>(school.model) == before);
+  CHECK(school.values() == before);
 }
 
 TEST_CASE("a batch may forbid in-batch negatives: each query has its own alone then, in Matryoshka losses too") {
