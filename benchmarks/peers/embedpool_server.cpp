@@ -14,9 +14,11 @@
 #include <string>
 #include <vector>
 
+#include "embedpool/core/thread_pool.hpp"
 #include "embedpool/io/load_decoder.hpp"
 #include "embedpool/io/tokenizer/tokenizer.hpp"
 #include "embedpool/model/designs.hpp"
+#include "embedpool/nn/any_compute.hpp"
 #include "support/peak.hpp"
 
 using namespace embedpool;
@@ -26,12 +28,15 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-/// Model, workspace and threads of the process.
-template <class BackboneType, Executor E>
+/// Model, workspace and threads of the process: what the program embedpool uses, and with the same pool of threads.
 class Server {
  public:
-  Server(BackboneType backbone, io::Tokenizer tokenizer, Index batch_tokens, E executor)
-      : embedder_(std::move(backbone)), tokenizer_(std::move(tokenizer)), batch_tokens_(batch_tokens), executor_(executor) {
+  Server(const Decoder<float>& decoder, const AnyCompute& compute, io::Tokenizer tokenizer, Index threads,
+         Index batch_tokens)
+      : embedder_(decoder.with_compute(compute)),
+        tokenizer_(std::move(tokenizer)),
+        batch_tokens_(batch_tokens),
+        executor_(threads) {
     embedder_.finishing.normalize = false;
   }
 
@@ -69,32 +74,14 @@ class Server {
     return {{"seconds", seconds}, {"ids", ids}};
   }
 
-  Embedder<BackboneType, Causal, EosLast> embedder_;
-  typename BackboneType::Workspace workspace_{};
+  Embedder<Decoder<float, AnyCompute>, Causal, EosLast> embedder_;
+  DecoderWorkspace<float> workspace_{};
   io::Tokenizer tokenizer_;
   Index batch_tokens_;
-  E executor_;
+  ThreadPool executor_;
 };
 
-/// Calls use(decoder) with the decoder in the file, its arithmetic as named.
-template <class Use>
-void with_decoder(const std::string& path, const std::string& compute, Use&& use) {
-  if (compute == "f32") return use(io::load_decoder<float>(std::filesystem::path(path)));
-  throw std::invalid_argument("compute \"" + compute + "\" is not known");
-}
-
-/// Calls use(executor) with as many threads.
-template <class Use>
-void with_executor([[maybe_unused]] Index threads, Use&& use) {
-#ifdef _OPENMP
-  use(OpenMPExecutor(threads));
-#else
-  if (threads != 1) throw std::invalid_argument("built without OpenMP: one thread is all there is");
-  use(SerialExecutor{});
-#endif
-}
-
-void answer_lines(auto& server) {
+void answer_lines(Server& server) {
   for (std::string line; std::getline(std::cin, line);) {
     io::Json reply;
     try {
@@ -110,18 +97,16 @@ void answer_lines(auto& server) {
 
 int main(int argc, char** argv) {
   if (argc != 5) {
-    std::fprintf(stderr, "usage: embedpool_server MODEL.gguf COMPUTE THREADS BATCH_TOKENS     (COMPUTE: f32)\n");
+    std::fprintf(stderr,
+                 "usage: embedpool_server MODEL.gguf COMPUTE THREADS BATCH_TOKENS     (COMPUTE: f32, bf16, int8)\n");
     return 2;
   }
   try {
     const auto start = Clock::now();
-    with_decoder(argv[1], argv[2], [&](auto decoder) {
-      with_executor(std::stol(argv[3]), [&](auto executor) {
-        Server server(std::move(decoder), io::Tokenizer::open(argv[1]), std::stol(argv[4]), executor);
-        std::cout << io::Json{{"load_seconds", since(start)}} << std::endl;
-        answer_lines(server);
-      });
-    });
+    Server server(io::load_decoder(std::filesystem::path(argv[1])), AnyCompute::parse(argv[2]),
+                  io::Tokenizer::open(argv[1]), std::stol(argv[3]), std::stol(argv[4]));
+    std::cout << io::Json{{"load_seconds", since(start)}} << std::endl;
+    answer_lines(server);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "embedpool_server: %s\n", error.what());
     return 1;

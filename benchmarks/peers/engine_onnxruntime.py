@@ -17,7 +17,9 @@ def load(arguments: argparse.Namespace) -> Embed:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     if arguments.waiting == "passive":
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(arguments.prepared / "decoder.onnx", options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        arguments.prepared / "decoder.onnx", options, providers=["CPUExecutionProvider"]
+    )
     _, kv_heads, _, head_dim = session.get_inputs()[-1].shape
 
     def embed(texts: list[TokenIds]) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 PyTorch: as released, and with the queries projected once a batch. embedpool: the program pooling.heads_benchmark.
 Milliseconds a text, the fastest of all rounds on both sides; backward gives the gradients of parameters and keys.
-embedpool's once-a-step work (preparing, and the chain of gradients to W_q and W_K) has a row of its own; PyTorch has its
-part of that in every batch. That the two heads compute the same is a test (heads of recorded PyTorch values).
+embedpool's once-a-step work (preparing, and the chain of gradients to W_q and W_K) has a row of its own; PyTorch has
+its part of that in every batch. That the two heads compute the same is a test (heads of recorded PyTorch values).
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ class Size:
 
     @property
     def title(self) -> str:
-        return (f"{self.name}: d {self.width}, r {self.latents}, {self.heads} heads of {self.head_dim}, {self.keys} keys, "
-                f"batch {self.batch}")
+        return (
+            f"{self.name}: d {self.width}, r {self.latents}, {self.heads} heads of {self.head_dim}, {self.keys} keys, "
+            f"batch {self.batch}"
+        )
 
 
 SIZES = [Size("small", 576, 64, 8, 64, 30, 8, calls=5), Size("full", 896, 768, 32, 2048, 24, 4, calls=1)]
@@ -98,7 +100,9 @@ def main() -> None:
     parser.add_argument("--benchmark", type=Path, help="the program pooling.heads_benchmark; without it PyTorch alone")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--sizes", nargs="+", choices=[size.name for size in SIZES], default=[size.name for size in SIZES])
+    parser.add_argument(
+        "--sizes", nargs="+", choices=[size.name for size in SIZES], default=[size.name for size in SIZES]
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     if (difference := difference_of_orders()) > 1e-5:  # sums of 32 values of order 1, in float32
@@ -107,8 +111,10 @@ def main() -> None:
     for size in (size for size in SIZES if size.name in arguments.sizes):
         fastest: dict[str, Times] = defaultdict(dict)
         for _ in range(arguments.rounds):
-            runs = {"PyTorch, as released": torch_times(size, hoisted=False),
-                    "PyTorch, queries hoisted": torch_times(size, hoisted=True)}
+            runs = {
+                "PyTorch, as released": torch_times(size, hoisted=False),
+                "PyTorch, queries hoisted": torch_times(size, hoisted=True),
+            }
             time.sleep(0.05)  # PyTorch's threads fall asleep
             if arguments.benchmark:
                 runs["embedpool"] = our_times(arguments.benchmark, size, arguments.threads)
@@ -122,8 +128,10 @@ def print_table(size: Size, fastest: dict[str, Times]) -> None:
     ours = fastest.get("embedpool")
     print(f"\n{size.title}; ms a text\n\n| | forward | forward + backward |\n| --- | --- | --- |")
     for engine, times in fastest.items():
-        cells = [f"{times[name]:.2f}" + (f" (x {times[name] / ours[name]:.1f})" if ours and times is not ours else "")
-                 for name in ("forward", "forward + backward")]
+        cells = [
+            f"{times[name]:.2f}" + (f" (x {times[name] / ours[name]:.1f})" if ours and times is not ours else "")
+            for name in ("forward", "forward + backward")
+        ]
         print(f"| {engine} | {' | '.join(cells)} |")
     if ours and "once a step" in ours:
         print(f"| embedpool, once a step for any number of texts (ms) | {ours['once a step']:.2f} | |")

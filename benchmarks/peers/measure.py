@@ -40,7 +40,11 @@ class Measured:
 
 
 def cases_of(workloads: list[Workload]) -> list[Case]:
-    return [Case(workload, by_length) for workload in workloads for by_length in ([True, False] if workload.ragged else [False])]
+    return [
+        Case(workload, by_length)
+        for workload in workloads
+        for by_length in ([True, False] if workload.ragged else [False])
+    ]
 
 
 def applies(engine: Engine, case: Case) -> bool:
@@ -60,7 +64,7 @@ def least_cosine(rows: np.ndarray, reference: np.ndarray) -> float:
 
 
 def choose_batch(engine: Engine, case: Case, candidates: list[int]) -> int:
-    """The batch size with which the engine embeds part of the workload fastest. Engines of ours choose by themselves."""
+    """The batch size with which an engine embeds part of the workload fastest; embedpool chooses by itself."""
     texts = case.workload.sample(TUNING_TOKENS)
     sizes = sorted({min(size, len(texts)) for size in candidates})
     if engine.spec.ours or len(sizes) == 1:
@@ -69,7 +73,9 @@ def choose_batch(engine: Engine, case: Case, candidates: list[int]) -> int:
         return min(sizes, key=lambda size: min(engine.embed(texts, size, case.by_length)[0] for _ in range(2)))
 
 
-def prepare(engine: Engine, cases: list[Case], candidates: list[int], reference: dict[str, np.ndarray]) -> dict[str, Measured]:
+def prepare(
+    engine: Engine, cases: list[Case], candidates: list[int], reference: dict[str, np.ndarray]
+) -> dict[str, Measured]:
     """Batch size and agreement of an engine on every case that applies to it; its buffers are warm afterwards."""
     measured: dict[str, Measured] = {}
     for case in cases:
@@ -91,7 +97,9 @@ def visit(engine: Engine, case: Case, result: Measured) -> None:
             result.seconds.append(engine.embed(texts, result.batch, case.by_length)[0])
 
 
-def run_rounds(engines: list[Engine], cases: list[Case], results: dict[str, dict[str, Measured]], rounds: int) -> list[float]:
+def run_rounds(
+    engines: list[Engine], cases: list[Case], results: dict[str, dict[str, Measured]], rounds: int
+) -> list[float]:
     """In each round every engine runs every case once; another engine begins each time.
 
     Returns the multiply-add peaks (operations a second) that were measured before each case.

@@ -55,7 +55,9 @@ def last_token_decoder(config: dict, weights: dict[str, np.ndarray], positions: 
         gain = graph.constant(name, weights[name])
         if residual is None:
             return graph.one("SimplifiedLayerNormalization", x, gain, epsilon=epsilon, axis=-1), x
-        normed, _, _, total = graph.node("SkipSimplifiedLayerNormalization", [x, residual, gain], 4, FUSED, epsilon=epsilon)
+        normed, _, _, total = graph.node(
+            "SkipSimplifiedLayerNormalization", [x, residual, gain], 4, FUSED, epsilon=epsilon
+        )
         return normed, total
 
     x = graph.one("Gather", graph.constant("embed_tokens.weight", weights["embed_tokens.weight"]), "ids")
@@ -64,8 +66,16 @@ def last_token_decoder(config: dict, weights: dict[str, np.ndarray], positions: 
         at = f"layers.{layer}."
         normed, residual = add_and_norm(at + "input_layernorm.weight", x, residual)
         qkv = graph.one("MatMul", normed, matrix(at + "qkv", *(f"{at}self_attn.{name}_proj.weight" for name in "qkv")))
-        mixed = graph.node("GroupQueryAttention", [qkv, "", "", "no_past", "no_past", "key_ends", "tokens", cos, sin], 3,
-                           FUSED, num_heads=heads, kv_num_heads=kv_heads, do_rotary=1, rotary_interleaved=0)[0]
+        mixed = graph.node(
+            "GroupQueryAttention",
+            [qkv, "", "", "no_past", "no_past", "key_ends", "tokens", cos, sin],
+            3,
+            FUSED,
+            num_heads=heads,
+            kv_num_heads=kv_heads,
+            do_rotary=1,
+            rotary_interleaved=0,
+        )[0]
         x = graph.one("MatMul", mixed, matrix(at + "output", at + "self_attn.o_proj.weight"))
         normed, residual = add_and_norm(at + "post_attention_layernorm.weight", x, residual)
         merged = matrix(at + "gate_up", at + "mlp.gate_proj.weight", at + "mlp.up_proj.weight")
@@ -80,7 +90,9 @@ def last_token_decoder(config: dict, weights: dict[str, np.ndarray], positions: 
     rows = graph.one("GatherElements", states, place, axis=1)
     rows = graph.one("Squeeze", rows, graph.constant("token_axis", np.array([1])))
     gain = graph.constant("norm.weight", weights["norm.weight"])
-    graph.nodes.append(helper.make_node("SimplifiedLayerNormalization", [rows, gain], ["embedding"], epsilon=epsilon, axis=-1))
+    graph.nodes.append(
+        helper.make_node("SimplifiedLayerNormalization", [rows, gain], ["embedding"], epsilon=epsilon, axis=-1)
+    )
 
     def value(name: str, kind: int, shape: list[str | int]) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(name, kind, shape)
@@ -94,4 +106,6 @@ def last_token_decoder(config: dict, weights: dict[str, np.ndarray], positions: 
     ]
     outputs = [value("embedding", TensorProto.FLOAT, ["B", width])]
     made = helper.make_graph(graph.nodes, "last_token_decoder", inputs, outputs, graph.constants)
-    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid(FUSED, 1)], ir_version=10)
+    return helper.make_model(
+        made, opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid(FUSED, 1)], ir_version=10
+    )

@@ -29,12 +29,21 @@ def write_weights(model: Path, directory: Path) -> None:
     full = {key: value for key, value in loaded.config.to_dict().items() if key != "quantization_config"}
     (directory / "transformers_config.json").write_text(json.dumps(full, indent=1, default=str), encoding="utf-8")
     config = loaded.config
-    names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size",
-             "rms_norm_eps", "vocab_size")
+    names = (
+        "hidden_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "num_key_value_heads",
+        "intermediate_size",
+        "rms_norm_eps",
+        "vocab_size",
+    )
     short = {name: getattr(config, name) for name in names}
     short["rope_theta"] = config.rope_parameters["rope_theta"]
     (directory / "config.json").write_text(json.dumps(short, indent=1), encoding="utf-8")
-    save_file({name: weight.contiguous() for name, weight in loaded.state_dict().items()}, directory / "weights.safetensors")
+    save_file(
+        {name: weight.contiguous() for name, weight in loaded.state_dict().items()}, directory / "weights.safetensors"
+    )
 
 
 def write_gguf(model: Path, target: Path, kind: gguf.GGMLQuantizationType) -> None:
@@ -76,8 +85,11 @@ def write_openvino(directory: Path, target: Path) -> None:
     from torch_decoder import load_decoder
 
     example = (torch.ones((2, 16), dtype=torch.int64), torch.tensor([15, 7]))
-    converted = openvino.convert_model(load_decoder(directory, expand_keys=True), example_input=example,
-                                       input=[([-1, -1], openvino.Type.i64), ([-1], openvino.Type.i64)])
+    converted = openvino.convert_model(
+        load_decoder(directory, expand_keys=True),
+        example_input=example,
+        input=[([-1, -1], openvino.Type.i64), ([-1], openvino.Type.i64)],
+    )
     openvino.save_model(converted, target, compress_to_fp16=False)
 
 

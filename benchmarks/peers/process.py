@@ -68,7 +68,11 @@ class Engine:
         self.spec = spec
         start = time.perf_counter()
         self._process = subprocess.Popen(
-            self._command(spec, settings), env=_environment(settings), text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            self._command(spec, settings),
+            env=_environment(settings),
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         ready = self._answer()
         #: From the start of the process until it can embed, in seconds: imports included.
@@ -80,12 +84,28 @@ class Engine:
     @staticmethod
     def _command(spec: EngineSpec, settings: Settings) -> list[str]:
         if spec.ours:
-            return [str(settings.server), str(settings.model), spec.format, str(settings.threads), str(settings.batch_tokens)]
+            return [
+                str(settings.server),
+                str(settings.model),
+                spec.format,
+                str(settings.threads),
+                str(settings.batch_tokens),
+            ]
         script = HERE / f"engine_{spec.program}.py"
         if not script.exists():
             raise SystemExit(f"engine {spec.name}: there is no {script.name}")
-        return [sys.executable, str(script), "--prepared", str(settings.prepared), "--threads", str(settings.threads),
-                "--format", spec.format, "--waiting", settings.waiting]
+        return [
+            sys.executable,
+            str(script),
+            "--prepared",
+            str(settings.prepared),
+            "--threads",
+            str(settings.threads),
+            "--format",
+            spec.format,
+            "--waiting",
+            settings.waiting,
+        ]
 
     @contextmanager
     def awake(self) -> Iterator[None]:
@@ -131,9 +151,15 @@ class Engine:
 
 def _environment(settings: Settings) -> dict[str, str]:
     """The same threads for every engine; no thread bound to a core, since some libraries' pools would inherit it."""
-    environment = dict(os.environ, OMP_NUM_THREADS=str(settings.threads), MKL_NUM_THREADS=str(settings.threads),
-                       OPENBLAS_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1",
-                       PYTHONDONTWRITEBYTECODE="1")
+    environment = dict(
+        os.environ,
+        OMP_NUM_THREADS=str(settings.threads),
+        MKL_NUM_THREADS=str(settings.threads),
+        OPENBLAS_NUM_THREADS="1",
+        TOKENIZERS_PARALLELISM="false",
+        HF_HUB_OFFLINE="1",
+        PYTHONDONTWRITEBYTECODE="1",
+    )
     environment.pop("OMP_PROC_BIND", None)
     environment.pop("OMP_WAIT_POLICY", None)
     if settings.waiting == "passive":

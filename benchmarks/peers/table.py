@@ -38,10 +38,18 @@ class EngineResult:
 def table(engines: list[EngineResult], cases: list[Case], config: dict[str, Any], peak: float) -> str:
     """A row an engine, a column a case, then the ratios of each engine of ours."""
     names = ["engine", *(_heading(case) for case in cases), "peak memory, MB (imports)", "start, s", "least cosine"]
-    rows = [[_label(engine), *(_cell(engine, case, config, peak) for case in cases),
-             f"{engine.peak_megabytes:.0f}" + (f" ({engine.imports_megabytes:.0f})" if engine.imports_megabytes else ""),
-             f"{engine.start_seconds:.1f}", f"{engine.cosine:.6f}"] for engine in engines]
-    peers = [engine for engine in engines if not engine.spec.ours]
+    rows = [
+        [
+            _label(engine),
+            *(_cell(engine, case, config, peak) for case in cases),
+            f"{engine.peak_megabytes:.0f}" + (f" ({engine.imports_megabytes:.0f})" if engine.imports_megabytes else ""),
+            f"{engine.start_seconds:.1f}",
+            f"{engine.cosine:.6f}",
+        ]
+        for engine in engines
+    ]
+    # A float32 engine that disagrees computes something else: it is faster or slower than nothing.
+    peers = [engine for engine in engines if not engine.spec.ours and (engine.comparable or not engine.spec.exact)]
     llama = [engine for engine in peers if engine.spec.program == "llama_cpp"]
     for ours in (engine for engine in engines if engine.spec.ours):
         for title, others in (
@@ -51,16 +59,26 @@ def table(engines: list[EngineResult], cases: list[Case], config: dict[str, Any]
             ("llama.cpp on the same file", [engine for engine in llama if engine.spec.format == "shipped"]),
         ):
             if others:
-                rows.append([f"**{_name(ours)} / {title}**", *(_ratio(ours, others, case) for case in cases),
-                             _memory_ratio(ours, others), "", ""])
+                rows.append(
+                    [
+                        f"**{_name(ours)} / {title}**",
+                        *(_ratio(ours, others, case) for case in cases),
+                        _memory_ratio(ours, others),
+                        "",
+                        "",
+                    ]
+                )
     lines = [names, ["---"] * len(names), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def agreement_problems(engines: list[EngineResult]) -> list[str]:
     """Float32 engines whose embeddings are not those of the reference."""
-    return [f"{engine.spec.name}: least cosine {engine.cosine:.6f} to the reference, below {AGREEMENT}"
-            for engine in engines if engine.spec.exact and not engine.comparable]
+    return [
+        f"{engine.spec.name}: least cosine {engine.cosine:.6f} to the reference, below {AGREEMENT}"
+        for engine in engines
+        if engine.spec.exact and not engine.comparable
+    ]
 
 
 def _heading(case: Case) -> str:

@@ -54,7 +54,9 @@ def main() -> None:
     settings = Settings(arguments.server.resolve(), arguments.model, Path(), 1, 2048, "passive")
     ours = Engine(EngineSpec("embedpool:f32"), settings)
     try:
-        print("| texts | bytes a text | Hugging Face, MB/s | embedpool, MB/s | ratio |\n| --- | --- | --- | --- | --- |")
+        print(
+            "| texts | bytes a text | Hugging Face, MB/s | embedpool, MB/s | ratio |\n| --- | --- | --- | --- | --- |"
+        )
         for name, texts in sets.items():
             size = sum(len(text.encode()) for text in texts)
             their_seconds, our_seconds = [], []
@@ -69,8 +71,9 @@ def main() -> None:
                 different = [text for text, encoding, ids in pairs if encoding.ids != ids]
                 if different:
                     raise SystemExit(f"ids of {len(different)} texts differ, the first of them: {different[0][:200]!r}")
-            theirs_rate, ours_rate = size / min(their_seconds) / 1e6, size / min(our_seconds) / 1e6
-            print(f"| {name} | {size / len(texts):.0f} | {theirs_rate:.1f} | {ours_rate:.1f} | **{ours_rate / theirs_rate:.1f}** |")
+            rates = [size / min(seconds) / 1e6 for seconds in (their_seconds, our_seconds)]
+            ratio = rates[1] / rates[0]
+            print(f"| {name} | {size / len(texts):.0f} | {rates[0]:.1f} | {rates[1]:.1f} | **{ratio:.1f}** |")
     finally:
         ours.close()
 

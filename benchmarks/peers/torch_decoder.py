@@ -61,7 +61,9 @@ class LastTokenDecoder(nn.Module):
     expand_keys: repeat keys and values for every head, for converters that know no grouped attention.
     """
 
-    def __init__(self, config: dict, weights: dict[str, Tensor], expand_keys: bool = False, positions: int = 1024) -> None:
+    def __init__(
+        self, config: dict, weights: dict[str, Tensor], expand_keys: bool = False, positions: int = 1024
+    ) -> None:
         super().__init__()
         self.epsilon: float = config["rms_norm_eps"]
         self.embedding = nn.Parameter(weights["embed_tokens.weight"], requires_grad=False)

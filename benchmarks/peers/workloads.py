@@ -34,7 +34,7 @@ class Workload:
 
 
 def read_texts(paths: list[Path]) -> list[str]:
-    """Lines of text files, and the column `sentence1` (else the first) of tab-separated ones. Empty lines are left out."""
+    """Lines of text files, and the column `sentence1` (else the first) of tab-separated ones, but no empty ones."""
     texts: list[str] = []
     for path in paths:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -49,9 +49,9 @@ def read_texts(paths: list[Path]) -> list[str]:
 def make_workloads(texts: list[str], tokenize: Tokenize, documents: int = 64) -> list[Workload]:
     """Five workloads from the texts, the same ones for the same texts.
 
-    Sentences are texts of 8 to 40 tokens, taken evenly from all of them. Documents are texts of at least 80 tokens where
-    there are enough, else consecutive texts joined until a length is reached that varies between 80 and 320 tokens;
-    cut at 256.
+    Sentences are texts of 8 to 40 tokens, taken evenly from all of them. Documents are texts of at least 80 tokens
+    where there are enough, else consecutive texts joined until a length is reached that varies between 80 and 320
+    tokens; cut at 256.
     """
     ids = tokenize(texts)
     sentences = [one for one in ids if 8 <= len(one) <= 40]
@@ -68,8 +68,12 @@ def make_workloads(texts: list[str], tokenize: Tokenize, documents: int = 64) ->
         Workload("a", "1 x 512", [joined(512)[:512]]),
         Workload("b", "8 x 64", [joined(64)[:64] for _ in range(8)]),
         Workload("c", f"64 sentences, {min(map(len, sentences))}-{max(map(len, sentences))}", sentences, ragged=True),
-        Workload("d", f"{documents} documents, {min(map(len, long_texts[:documents]))}-256", long_texts[:documents],
-                 ragged=True),
+        Workload(
+            "d",
+            f"{documents} documents, {min(map(len, long_texts[:documents]))}-256",
+            long_texts[:documents],
+            ragged=True,
+        ),
         Workload("e", "1 x 16", [joined(16)[:16]], calls=5),
     ]
 
