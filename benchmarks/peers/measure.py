@@ -77,11 +77,12 @@ def prepare(
     engine: Engine, cases: list[Case], candidates: list[int], reference: dict[str, np.ndarray]
 ) -> dict[str, Measured]:
     """Batch size and agreement of an engine on every case that applies to it; its buffers are warm afterwards."""
+    own_cases = [case for case in cases if applies(engine, case)]
+    batches = {case.key: choose_batch(engine, case, candidates) for case in own_cases}
+    engine.restart()  # what batches that were not chosen needed is not its peak memory
     measured: dict[str, Measured] = {}
-    for case in cases:
-        if not applies(engine, case):
-            continue
-        batch = choose_batch(engine, case, candidates)
+    for case in own_cases:
+        batch = batches[case.key]
         with engine.awake():
             _, rows = engine.embed(case.workload.texts, batch, case.by_length)
         measured[case.key] = Measured(batch, least_cosine(rows, reference[case.workload.name]))

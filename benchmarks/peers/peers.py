@@ -139,10 +139,10 @@ def compare(arguments: argparse.Namespace, engines: list[Engine]) -> str:
 def describe(arguments: argparse.Namespace, peaks: list[float]) -> str:
     """What the numbers of the table are."""
     return (
-        f"{arguments.threads} threads (waiting: {arguments.waiting}), medians of {arguments.rounds} interleaved rounds. "
-        "Tokens/s; in brackets the share of the float32 multiply-add peak and a peer's batch size. The peak is the best "
-        f"of this session, {max(peaks) / 1e9:.0f} GFLOP/s (median {np.median(peaks) / 1e9:.0f}: far below the best, other "
-        "work took the cores). Ratios of speed above 1 and of memory below 1 are in favour of embedpool.\n\n"
+        f"{arguments.threads} threads (waiting: {arguments.waiting}), medians of {arguments.rounds} interleaved "
+        "rounds. Tokens/s; in brackets the share of the float32 multiply-add peak and a peer's batch size. The peak is "
+        f"the best of this session, {max(peaks) / 1e9:.0f} GFLOP/s (median {np.median(peaks) / 1e9:.0f}: far below the "
+        "best, other work took the cores). Ratios of speed above 1 and of memory below 1 favour embedpool.\n\n"
     )
 
 

@@ -66,10 +66,14 @@ class Engine:
 
     def __init__(self, spec: EngineSpec, settings: Settings) -> None:
         self.spec = spec
+        self._settings = settings
+        self._start()
+
+    def _start(self) -> None:
         start = time.perf_counter()
         self._process = subprocess.Popen(
-            self._command(spec, settings),
-            env=_environment(settings),
+            self._command(self.spec, self._settings),
+            env=_environment(self._settings),
             text=True,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -80,6 +84,11 @@ class Engine:
         #: Memory that imports alone take, in MB.
         self.imports_megabytes: float = ready.get("imports_megabytes", 0.0)
         self._process.send_signal(signal.SIGSTOP)
+
+    def restart(self) -> None:
+        """Begins anew, with a memory that has seen nothing."""
+        self.close()
+        self._start()
 
     @staticmethod
     def _command(spec: EngineSpec, settings: Settings) -> list[str]:
