@@ -79,36 +79,39 @@ void add_row(std::span<const S> x, S factor, S* y) noexcept {
   });
 }
 
+/// Columns that are summed at a time, so that rows are read line by line and the sums stay in the first cache.
+inline constexpr Index summed_columns = 64;
+
 /// out = factor (sum of the rows of x), column by column in the order of the rows.
 template <Real S>
 void sum_rows(Rows<const S> x, S factor, S* out) noexcept {
-  for_each_column<S>(x.cols, [&](auto kind, Index j) {
-    auto sum = kind;
-    for (Index i = 0; i < x.rows; ++i) sum += simd::load_as(kind, x.row_data(i) + j);
-    store_to<S>(out + j, sum * factor);
-  });
+  for (Index first = 0; first < x.cols; first += summed_columns) {
+    const Index columns = std::min(summed_columns, x.cols - first);
+    alignas(64) S sums[summed_columns] = {};
+    for (Index i = 0; i < x.rows; ++i) add_row(x.middle_cols(first, columns).row(i), S(1), sums);
+    for (Index j = 0; j < columns; ++j) out[first + j] = sums[j] * factor;
+  }
 }
 
-/// dbias += sum over rows of dy and, with x_hat, dgain += sum over rows of dy .* x_hat. Blocks of columns are the jobs.
+/// dbias += sum over rows of dy and, with dgain, dgain += sum over rows of dy .* x_hat. Blocks of columns are the jobs.
 template <Real S>
 void add_column_sums(Rows<const S> dy, Rows<const S> x_hat, Matrix<S>* dgain, Matrix<S>& dbias, ExecutorRef executor) {
-  constexpr Index block = 64;
-  executor.parallel_for((dy.cols + block - 1) / block, [&](Index job, Index) {
-    const Index first = job * block, columns = std::min(block, dy.cols - first);
-    for_each_column<S>(columns, [&](auto kind, Index j) {
-      auto sum = kind, along = kind;
-      for (Index i = 0; i < dy.rows; ++i) {
-        const auto d = simd::load_as(kind, dy.row_data(i) + first + j);
-        sum += d;
-        if (dgain) along += d * simd::load_as(kind, x_hat.row_data(i) + first + j);
-      }
-      S* bias = dbias.data() + first + j;
-      store_to<S>(bias, simd::load_as(kind, bias) + sum);
-      if (dgain) {
-        S* gain = dgain->data() + first + j;
-        store_to<S>(gain, simd::load_as(kind, gain) + along);
-      }
-    });
+  executor.parallel_for((dy.cols + summed_columns - 1) / summed_columns, [&](Index job, Index) {
+    const Index first = job * summed_columns, columns = std::min(summed_columns, dy.cols - first);
+    alignas(64) S sums[summed_columns] = {}, along[summed_columns] = {};
+    for (Index i = 0; i < dy.rows; ++i) {
+      const S* d = dy.row_data(i) + first;
+      add_row(std::span<const S>(d, static_cast<std::size_t>(columns)), S(1), sums);
+      if (dgain == nullptr) continue;
+      const S* hat = x_hat.row_data(i) + first;
+      for_each_column<S>(columns, [&](auto kind, Index j) {
+        store_to<S>(along + j, simd::load_as(kind, along + j) + simd::load_as(kind, d + j) * simd::load_as(kind, hat + j));
+      });
+    }
+    for (Index j = 0; j < columns; ++j) {
+      dbias.data()[first + j] += sums[j];
+      if (dgain) dgain->data()[first + j] += along[j];
+    }
   });
 }
 
