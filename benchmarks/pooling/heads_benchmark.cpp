@@ -8,11 +8,11 @@
 #include "embedpool/pooling/heads/perceiver_head.hpp"
 #include "support/peak.hpp"
 
-/// How near do the Perceiver head's passes over a batch come to the machine's peak, counted on the best order of products,
-/// and how much do they save against the order of the definition? "of_peak" counts the best order's multiply-adds (for
-/// forward and backward three times those of forward), "of_peak_plain" what the plain order has to do. The plain order is
-/// Eigen's: queries projected for every text, keys and values through their projections, each text by itself.
-/// The full size takes 1 GB for its parameters and more for gradients: choose with --benchmark_filter.
+/// How near do the Perceiver head's passes over a batch come to the machine's peak, counted on the best order of
+/// products, and how much do they save against the order of the definition? "of_peak" counts the best order's
+/// multiply-adds (for forward and backward three times those of forward), "of_peak_plain" what the plain order has to
+/// do. The plain order is Eigen's: queries projected for every text, keys and values through their projections, each
+/// text by itself. The full size takes 1 GB for its parameters and more for gradients: choose with --benchmark_filter.
 namespace {
 
 using namespace embedpool;
@@ -34,7 +34,8 @@ struct Problem {
     params = head.init<float>(size.width, size.keys, 1);
     std::mt19937_64 generator(2);
     slots.resize(static_cast<std::size_t>(size.keys));
-    for (Index b = 0; b < batch; ++b) rows.push_back(head_math::normal_init<float>(size.keys, size.width, 1.0, generator));
+    for (Index b = 0; b < batch; ++b)
+      rows.push_back(head_math::normal_init<float>(size.keys, size.width, 1.0, generator));
     for (const auto& text : rows) texts.push_back({rows_of(text), slots});
     e.resize(batch, size.width);
     de = head_math::normal_init<float>(batch, size.width, 1.0, generator);
@@ -82,9 +83,8 @@ void forward(benchmark::State& state, Size size) {
   OpenMPExecutor executor(threads);
   const auto prepared = p.head.prepare(p.params, ExecutorRef(executor));
   PerceiverHead::Batch<float> scratch;
-  run(state, size, batch, threads, 1, [&] {
-    p.head.forward_all<float>(p.params, prepared, p.texts, scratch, rows_of(p.e), ExecutorRef(executor));
-  });
+  run(state, size, batch, threads, 1,
+      [&] { p.head.forward_all<float>(p.params, prepared, p.texts, scratch, rows_of(p.e), ExecutorRef(executor)); });
 }
 
 /// Without the chain to W_q and W_K, which comes once a step for any number of texts: `once_a_step`.
@@ -117,13 +117,13 @@ void once_a_step(benchmark::State& state, Size size) {
   double prepare = 1e9, chain = 1e9;
   for (auto _ : state) {
     prepare = std::min(prepare, bench::seconds([&] {
-      const auto prepared = p.head.prepare(p.params, ExecutorRef(executor));
-      if (dprepared.size() == 0) dprepared = prepared.queries.rows;
-    }));
+                         const auto prepared = p.head.prepare(p.params, ExecutorRef(executor));
+                         if (dprepared.size() == 0) dprepared = prepared.queries.rows;
+                       }));
     const auto prepared = p.head.prepare(p.params, ExecutorRef(executor));
     chain = std::min(chain, bench::seconds([&] {
-      p.head.chain<float>(p.params, prepared, dprepared, gradient, ExecutorRef(executor));
-    }));
+                       p.head.chain<float>(p.params, prepared, dprepared, gradient, ExecutorRef(executor));
+                     }));
     state.SetIterationTime(prepare + chain);
   }
   state.counters["prepare_ms"] = prepare * 1e3;
@@ -136,7 +136,8 @@ void plain_forward(benchmark::State& state, Size size) {
   Eigen::setNbThreads(static_cast<int>(threads));
   PerceiverHead::Cache<float> cache;
   run(state, size, batch, threads, 1, [&] {
-    for (Index b = 0; b < batch; ++b) p.e.row(b) = p.head.forward(p.params, p.texts[static_cast<std::size_t>(b)], cache);
+    for (Index b = 0; b < batch; ++b)
+      p.e.row(b) = p.head.forward(p.params, p.texts[static_cast<std::size_t>(b)], cache);
   });
 }
 

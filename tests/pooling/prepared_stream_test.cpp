@@ -107,9 +107,8 @@ TEST_CASE("gradients of prepared work summed over two streams and chained once a
   auto once = zeros(), twice = zeros();
   PerceiverHead::PreparedGradient<double> dprepared;
   for (int step = 0; step < 2; ++step) {
-    pass(pooling, p, KeepForBackward::yes, &prepared, [&](auto& stream, const Matrix<double>& de) {
-      stream.backward(rows_of(de), once, dprepared, executor);
-    });
+    pass(pooling, p, KeepForBackward::yes, &prepared,
+         [&](auto& stream, const Matrix<double>& de) { stream.backward(rows_of(de), once, dprepared, executor); });
     pass(pooling, p, KeepForBackward::yes, &prepared, [&](auto& stream, const Matrix<double>& de) {
       stream.backward(rows_of(de), twice, executor);
       CHECK_THROWS_WITH_AS(stream.backward(rows_of(de), twice, executor), doctest::Contains("twice"), ShapeError);

@@ -13,10 +13,11 @@ namespace embedpool {
 class ExecutorRef {
  public:
   template <Executor E>
-    requires(!std::same_as<std::remove_const_t<E>, ExecutorRef>)
-  ExecutorRef(E& executor) noexcept
+  requires(!std::same_as<std::remove_const_t<E>, ExecutorRef>) ExecutorRef(E& executor)
+  noexcept
       : executor_(std::addressof(executor)), workers_(executor.workers()), run_([](void* self, Index count, Call call) {
-          static_cast<E*>(self)->parallel_for(count, [&](Index i, Index worker) { call.function(call.job, i, worker); });
+          static_cast<E*>(self)->parallel_for(count,
+                                              [&](Index i, Index worker) { call.function(call.job, i, worker); });
         }) {}
 
   Index workers() const noexcept { return workers_; }

@@ -51,9 +51,9 @@ class AnyHead {
  public:
   using Variant = std::variant<LayerMean, Identity, Concatenate, LayerMix, WeightedLayers, SingleQueryAttention,
                                AdditiveAttention, LayerAttention, CrossAttention, PerceiverHead, LatentAttention>;
-  static constexpr std::string_view names[] = {"mean",         "identity", "concatenate",     "layer-mix",
-                                               "weighted-layers", "single-query", "additive", "layer-attention",
-                                               "cross-attention", "perceiver", "latent-attention"};
+  static constexpr std::string_view names[] = {
+      "mean",     "identity",        "concatenate",     "layer-mix", "weighted-layers", "single-query",
+      "additive", "layer-attention", "cross-attention", "perceiver", "latent-attention"};
   static_assert(std::size(names) == std::variant_size_v<Variant>);
 
   template <Real S>
@@ -81,8 +81,7 @@ class AnyHead {
 
   AnyHead() = default;
   template <class Head>
-    requires std::constructible_from<Variant, Head>
-  AnyHead(Head head) : head_(std::move(head)) {}
+  requires std::constructible_from<Variant, Head> AnyHead(Head head) : head_(std::move(head)) {}
 
   /// A head of that name with its default options. Errors: ShapeError that lists the names.
   static AnyHead named(std::string_view name) {
@@ -94,13 +93,17 @@ class AnyHead {
 
   template <Real S>
   Params<S> init(Index width, Index slots, std::uint64_t seed = 0) const {
-    return std::visit([&]<class Head>(const Head& head) {
-      return Params<S>{detail::Held<Head, typename Head::template Params<S>>{head.template init<S>(width, slots, seed)}};
-    }, head_);
+    return std::visit(
+        [&]<class Head>(const Head& head) {
+          return Params<S>{
+              detail::Held<Head, typename Head::template Params<S>>{head.template init<S>(width, slots, seed)}};
+        },
+        head_);
   }
   template <class P, class F>
   static void for_each(P& params, F&& f) {
-    std::visit([&]<class Head, class Own>(detail::Held<Head, Own>& held) { Head::for_each(held.value, f); }, params.value);
+    std::visit([&]<class Head, class Own>(detail::Held<Head, Own>& held) { Head::for_each(held.value, f); },
+               params.value);
   }
   Index output_width(Index width) const {
     return std::visit([&](const auto& head) { return head.output_width(width); }, head_);
@@ -110,36 +113,44 @@ class AnyHead {
     if (params.value.index() != head_.index())
       throw ShapeError("head " + std::string(name()) + ": the parameters are those of head " +
                        std::string(names[params.value.index()]));
-    std::visit([&]<class Head>(const Head& head) {
-      const auto& own = of<Head, typename Head::template Params<S>>(params);
-      if constexpr (requires { head.check(own, width, slots); }) head.check(own, width, slots);
-    }, head_);
+    std::visit(
+        [&]<class Head>(const Head& head) {
+          const auto& own = of<Head, typename Head::template Params<S>>(params);
+          if constexpr (requires { head.check(own, width, slots); }) head.check(own, width, slots);
+        },
+        head_);
   }
 
   template <Real S>
   RowVector<S> forward(const Params<S>& params, const Keys<S>& keys, Cache<S>& cache) const {
-    return std::visit([&]<class Head>(const Head& head) -> RowVector<S> {
-      using Own = typename Head::template Cache<S>;
-      if (cache.value.index() != head_.index()) cache.value = detail::Held<Head, Own>{};
-      return head.forward(of<Head, typename Head::template Params<S>>(params), keys, of<Head, Own>(cache));
-    }, head_);
+    return std::visit(
+        [&]<class Head>(const Head& head) -> RowVector<S> {
+          using Own = typename Head::template Cache<S>;
+          if (cache.value.index() != head_.index()) cache.value = detail::Held<Head, Own>{};
+          return head.forward(of<Head, typename Head::template Params<S>>(params), keys, of<Head, Own>(cache));
+        },
+        head_);
   }
   template <Real S>
   void backward(const Params<S>& params, const Keys<S>& keys, const Cache<S>& cache, const RowVector<S>& de,
                 Params<S>& dparams, Rows<S> dkeys) const {
-    std::visit([&]<class Head>(const Head& head) {
-      using Own = typename Head::template Params<S>;
-      head.backward(of<Head, Own>(params), keys, of<Head, typename Head::template Cache<S>>(cache), de,
-                    of<Head, Own>(dparams), dkeys);
-    }, head_);
+    std::visit(
+        [&]<class Head>(const Head& head) {
+          using Own = typename Head::template Params<S>;
+          head.backward(of<Head, Own>(params), keys, of<Head, typename Head::template Cache<S>>(cache), de,
+                        of<Head, Own>(dparams), dkeys);
+        },
+        head_);
   }
 
   template <Real S>
   Prepared<S> prepare(const Params<S>& params, ExecutorRef executor) const {
-    return std::visit([&]<class Head>(const Head& head) {
-      const auto& own = of<Head, typename Head::template Params<S>>(params);
-      return Prepared<S>{detail::Held<Head, PreparedOf<S, Head>>{prepare_head<S>(head, own, executor)}};
-    }, head_);
+    return std::visit(
+        [&]<class Head>(const Head& head) {
+          const auto& own = of<Head, typename Head::template Params<S>>(params);
+          return Prepared<S>{detail::Held<Head, PreparedOf<S, Head>>{prepare_head<S>(head, own, executor)}};
+        },
+        head_);
   }
   template <Real S>
   Prepared<S> prepare(const Params<S>& params) const {
@@ -148,53 +159,63 @@ class AnyHead {
   }
   template <Real S>
   RowVector<S> forward_prepared(const Params<S>& params, const Prepared<S>& prepared, const Keys<S>& keys) const {
-    return std::visit([&]<class Head>(const Head& head) -> RowVector<S> {
-      typename Head::template Cache<S> scratch;
-      return embedpool::forward_prepared<S>(head, of<Head, typename Head::template Params<S>>(params),
-                                            of<Head, PreparedOf<S, Head>>(prepared), keys, scratch);
-    }, head_);
+    return std::visit(
+        [&]<class Head>(const Head& head) -> RowVector<S> {
+          typename Head::template Cache<S> scratch;
+          return embedpool::forward_prepared<S>(head, of<Head, typename Head::template Params<S>>(params),
+                                                of<Head, PreparedOf<S, Head>>(prepared), keys, scratch);
+        },
+        head_);
   }
 
   /// All texts of a batch at once where the head can: see BatchedHead.
   template <Real S>
-  void forward_all(const Params<S>& params, const Prepared<S>& prepared, std::span<const Keys<S>> texts, Batch<S>& batch,
-                   Rows<S> e, ExecutorRef executor) const {
-    std::visit([&]<class Head>(const Head& head) {
-      embedpool::forward_all<S>(head, of<Head, typename Head::template Params<S>>(params),
-                                of<Head, PreparedOf<S, Head>>(prepared), texts,
-                                made<Head, BatchOf<S, Head>>(batch.inference), e, executor);
-    }, head_);
+  void forward_all(const Params<S>& params, const Prepared<S>& prepared, std::span<const Keys<S>> texts,
+                   Batch<S>& batch, Rows<S> e, ExecutorRef executor) const {
+    std::visit(
+        [&]<class Head>(const Head& head) {
+          embedpool::forward_all<S>(head, of<Head, typename Head::template Params<S>>(params),
+                                    of<Head, PreparedOf<S, Head>>(prepared), texts,
+                                    made<Head, BatchOf<S, Head>>(batch.inference), e, executor);
+        },
+        head_);
   }
   template <Real S>
   void forward_all_kept(const Params<S>& params, const Prepared<S>& prepared, std::span<const Keys<S>> texts,
                         Batch<S>& batch, Rows<S> e, ExecutorRef executor) const {
-    std::visit([&]<class Head>(const Head& head) {
-      embedpool::forward_all_kept<S>(head, of<Head, typename Head::template Params<S>>(params),
-                                     of<Head, PreparedOf<S, Head>>(prepared), texts,
-                                     made<Head, TrainingBatchOf<S, Head>>(batch.training), e, executor);
-    }, head_);
+    std::visit(
+        [&]<class Head>(const Head& head) {
+          embedpool::forward_all_kept<S>(head, of<Head, typename Head::template Params<S>>(params),
+                                         of<Head, PreparedOf<S, Head>>(prepared), texts,
+                                         made<Head, TrainingBatchOf<S, Head>>(batch.training), e, executor);
+        },
+        head_);
   }
   template <Real S>
-  void backward_all(const Params<S>& params, const Prepared<S>& prepared, std::span<const Keys<S>> texts, Batch<S>& batch,
-                    Rows<const S> de, Params<S>& dparams, PreparedGradient<S>& dprepared, std::span<const Rows<S>> dkeys,
-                    ExecutorRef executor) const {
-    std::visit([&]<class Head>(const Head& head) {
-      embedpool::backward_all<S>(head, of<Head, typename Head::template Params<S>>(params),
-                                 of<Head, PreparedOf<S, Head>>(prepared), texts,
-                                 made<Head, TrainingBatchOf<S, Head>>(batch.training), de,
-                                 of<Head, typename Head::template Params<S>>(dparams),
-                                 made<Head, PreparedGradientOf<S, Head>>(dprepared.value), dkeys, executor);
-    }, head_);
+  void backward_all(const Params<S>& params, const Prepared<S>& prepared, std::span<const Keys<S>> texts,
+                    Batch<S>& batch, Rows<const S> de, Params<S>& dparams, PreparedGradient<S>& dprepared,
+                    std::span<const Rows<S>> dkeys, ExecutorRef executor) const {
+    std::visit(
+        [&]<class Head>(const Head& head) {
+          embedpool::backward_all<S>(head, of<Head, typename Head::template Params<S>>(params),
+                                     of<Head, PreparedOf<S, Head>>(prepared), texts,
+                                     made<Head, TrainingBatchOf<S, Head>>(batch.training), de,
+                                     of<Head, typename Head::template Params<S>>(dparams),
+                                     made<Head, PreparedGradientOf<S, Head>>(dprepared.value), dkeys, executor);
+        },
+        head_);
   }
   template <Real S>
   void chain(const Params<S>& params, const Prepared<S>& prepared, const PreparedGradient<S>& dprepared,
              Params<S>& dparams, ExecutorRef executor) const {
-    std::visit([&]<class Head>(const Head& head) {
-      if (dprepared.value.index() != head_.index()) return;  // nothing was summed
-      chain_prepared<S>(head, of<Head, typename Head::template Params<S>>(params),
-                        of<Head, PreparedOf<S, Head>>(prepared), of<Head, PreparedGradientOf<S, Head>>(dprepared),
-                        of<Head, typename Head::template Params<S>>(dparams), executor);
-    }, head_);
+    std::visit(
+        [&]<class Head>(const Head& head) {
+          if (dprepared.value.index() != head_.index()) return;  // nothing was summed
+          chain_prepared<S>(head, of<Head, typename Head::template Params<S>>(params),
+                            of<Head, PreparedOf<S, Head>>(prepared), of<Head, PreparedGradientOf<S, Head>>(dprepared),
+                            of<Head, typename Head::template Params<S>>(dparams), executor);
+        },
+        head_);
   }
 
  private:

@@ -16,7 +16,7 @@ namespace embedpool {
 /// A pooling is three small values; what is learned lies in Params<S>. Feed it through `stream` as layers come, or
 /// give `run` all of them at once. L counts layers as `hidden_states` of Hugging Face does: L + 1 states, 0 to L.
 template <LayersPolicy LayersType, class TokensType, class HeadType>
-  requires TokensPolicy<TokensType, float> && HeadPolicy<HeadType, float>
+requires TokensPolicy<TokensType, float> && HeadPolicy<HeadType, float>
 struct Pooling {
   using Layers = LayersType;
   using Tokens = TokensType;

@@ -40,7 +40,8 @@ class PoolingStream {
   using Prepared = PreparedOf<S, Head>;
 
   PoolingStream(const Pooling& pooling, const Params& params, const Segments& segments, Index layers, Index width,
-                E& executor, const Calibration<S>* calibration, KeepForBackward keep, const Prepared* prepared = nullptr)
+                E& executor, const Calibration<S>* calibration, KeepForBackward keep,
+                const Prepared* prepared = nullptr)
       : pooling_(pooling),
         params_(&params),
         given_(prepared),
@@ -98,7 +99,8 @@ class PoolingStream {
     if (immediate_) return std::move(embeddings_);
     const std::vector<Keys<S>> texts = all_keys();
     if (keep_)
-      forward_all_kept<S>(pooling_.head, *params_, prepared(), texts, kept_, rows_of(embeddings_), ExecutorRef(executor));
+      forward_all_kept<S>(pooling_.head, *params_, prepared(), texts, kept_, rows_of(embeddings_),
+                          ExecutorRef(executor));
     else
       forward_all<S>(pooling_.head, *params_, prepared(), texts, batch_, rows_of(embeddings_), ExecutorRef(executor));
     return std::move(embeddings_);
@@ -114,8 +116,8 @@ class PoolingStream {
     backward(de, dparams, dprepared, executor);
     pooling_.template chain<S>(*params_, prepared(), dprepared, dparams, executor);
   }
-  /// The same, but the gradient of what the head prepared is added to `dprepared`: sum it over the streams of a step, all
-  /// made with the same prepared work, and call Pooling::chain once.
+  /// The same, but the gradient of what the head prepared is added to `dprepared`: sum it over the streams of a step,
+  /// all made with the same prepared work, and call Pooling::chain once.
   template <Executor F>
   void backward(Rows<const S> de, Params& dparams, PreparedGradientOf<S, Head>& dprepared, F& executor) {
     if (!keep_ || !finished_)
@@ -130,9 +132,8 @@ class PoolingStream {
     backward_all<S>(pooling_.head, *params_, prepared(), all_keys(), kept_, de, dparams, dprepared, dkeys,
                     ExecutorRef(executor));
     if (calibration_)
-      executor.parallel_for(segments_->size(), [&](Index b, Index) {
-        calibration_->backward(layout_.kinds(b), rows_of_text(dkeys_, b));
-      });
+      executor.parallel_for(segments_->size(),
+                            [&](Index b, Index) { calibration_->backward(layout_.kinds(b), rows_of_text(dkeys_, b)); });
     has_gradients_ = true;
   }
 
@@ -155,9 +156,7 @@ class PoolingStream {
   /// How many keys are stored: none for keys that go straight to the head.
   Index stored_keys() const noexcept { return keys_.rows; }
   /// The keys of text b after finish, calibrated, layer by layer; empty unless the stream stores them.
-  Keys<S> keys(Index b) const noexcept {
-    return immediate_ ? Keys<S>{} : text_keys(std::as_const(keys_), b);
-  }
+  Keys<S> keys(Index b) const noexcept { return immediate_ ? Keys<S>{} : text_keys(std::as_const(keys_), b); }
 
  private:
   static constexpr Index alignment = 64 / static_cast<Index>(sizeof(S));

@@ -33,8 +33,10 @@ TEST_CASE("the costs of the released sizes are those counted by hand") {
   }
   CHECK(giga(head_math::feed_forward_cost(4096, 4 * 4096, 768, false)) == 309);
   // A small head: D 576, 64 latents, 8 heads of 64, 30 keys; 0.41 x 10^9, and the full one of D 896, 24 keys: 17.6
-  CHECK(2e-9 * double(head_math::best_cost({576, 64, 8, 64}, 30, 4 * 576, 64)) == doctest::Approx(0.413).epsilon(0.002));
-  CHECK(2e-9 * double(head_math::best_cost({896, 768, 32, 2048}, 24, 4 * 896, 768)) == doctest::Approx(17.6).epsilon(0.005));
+  CHECK(2e-9 * double(head_math::best_cost({576, 64, 8, 64}, 30, 4 * 576, 64)) ==
+        doctest::Approx(0.413).epsilon(0.002));
+  CHECK(2e-9 * double(head_math::best_cost({896, 768, 32, 2048}, 24, 4 * 896, 768)) ==
+        doctest::Approx(17.6).epsilon(0.005));
 }
 
 TEST_CASE("each cost is the sum of its products") {
@@ -75,7 +77,8 @@ TEST_CASE("keys are folded exactly when r < d D / (D - d)") {
   CHECK(!head_math::fold_keys({4096, 133, 32, 128}));
 }
 
-TEST_CASE("at the released sizes keys go through both projections first up to about 650 of them, one query pools first") {
+TEST_CASE(
+    "at the released sizes keys go through both projections first up to about 650 of them, one query pools first") {
   Index last = 2;
   while (head_math::value_order(released, last + 1) == ValueOrder::project_first) ++last;
   CHECK(last > 600);

@@ -13,24 +13,22 @@ namespace embedpool::head_math {
 template <Real S>
 struct AttendGroup {
   ValueOrder order = ValueOrder::one_key;
-  std::vector<Index> texts;      // which texts of the batch
-  std::vector<Index> first{0};   // keys of text t of the group are rows [first[t], first[t + 1])
-  RowNorms<S> norms;             // LayerNorm of the keys: x_hat [N, D]
-  ScratchMatrix<S> y;            // [N, D] with gain and bias, where the order needs it
-  ScratchMatrix<S> k, v;         // [N, H d]
-  ScratchMatrix<S> a;            // [N, H r] weights
-  ScratchMatrix<S> turned;       // of each text [r, n H] (project_first), else [r H, n], row i H + h
-  ScratchMatrix<S> mixed;        // project_first: W_O,h W_V,h y [N H, D]; else [T r, H d] before W_O; one_key: [T, D]
-  ScratchMatrix<S> pooled_hat;   // pool_first: [T r H, D], A x_hat
-  ScratchMatrix<S> pooled;       // and A y
+  std::vector<Index> texts;     // which texts of the batch
+  std::vector<Index> first{0};  // keys of text t of the group are rows [first[t], first[t + 1])
+  RowNorms<S> norms;            // LayerNorm of the keys: x_hat [N, D]
+  ScratchMatrix<S> y;           // [N, D] with gain and bias, where the order needs it
+  ScratchMatrix<S> k, v;        // [N, H d]
+  ScratchMatrix<S> a;           // [N, H r] weights
+  ScratchMatrix<S> turned;      // of each text [r, n H] (project_first), else [r H, n], row i H + h
+  ScratchMatrix<S> mixed;       // project_first: W_O,h W_V,h y [N H, D]; else [T r, H d] before W_O; one_key: [T, D]
+  ScratchMatrix<S> pooled_hat;  // pool_first: [T r H, D], A x_hat
+  ScratchMatrix<S> pooled;      // and A y
 
   Index size() const noexcept { return static_cast<Index>(texts.size()); }
   Index keys() const noexcept { return first.back(); }
   Index keys(Index t) const noexcept { return first_key(t + 1) - first_key(t); }
   Index first_key(Index t) const noexcept { return first[static_cast<std::size_t>(t)]; }
-  bool needs_y(bool folded) const noexcept {
-    return order != ValueOrder::pool_first || !folded;
-  }
+  bool needs_y(bool folded) const noexcept { return order != ValueOrder::pool_first || !folded; }
   Rows<S> turned_of(Index t, Index rows) const noexcept {  // `rows` of it for each text
     const Index values = turned.rows().cols;
     return {const_cast<S*>(turned.rows().row_data(first_key(t))), rows, keys(t) * values / rows};
@@ -70,8 +68,7 @@ void attend_group(const CrossAttendParams<S>& p, const FixedQueries<S>& q, Atten
     softmax_over_keys(a, g.first, executor);
     g.turned.resize(n, heads * r);
   }
-  if (g.order != ValueOrder::pool_first)
-    product_nt(y, to_v, StoreTo<S>{g.v.resize(n, inner)}, executor);
+  if (g.order != ValueOrder::pool_first) product_nt(y, to_v, StoreTo<S>{g.v.resize(n, inner)}, executor);
   const Rows<const S> v = g.v.rows();
 
   switch (g.order) {
@@ -85,8 +82,8 @@ void attend_group(const CrossAttendParams<S>& p, const FixedQueries<S>& q, Atten
     case ValueOrder::project_first: {
       const Rows<S> projected = g.mixed.resize(n * heads, width);
       for_each_part(heads, executor, [&](Index h, ExecutorRef inside) {
-        product_nt(v.middle_cols(h * d, d), to_out.middle_cols(h * d, d),
-                   StoreTo<S>{rows_of_head(projected, h, heads)}, inside);
+        product_nt(v.middle_cols(h * d, d), to_out.middle_cols(h * d, d), StoreTo<S>{rows_of_head(projected, h, heads)},
+                   inside);
       });
       for_each_part(texts, executor, [&](Index t, ExecutorRef inside) {
         turn_weights(q.sizes, g, t);
@@ -109,7 +106,8 @@ void attend_group(const CrossAttendParams<S>& p, const FixedQueries<S>& q, Atten
     }
     case ValueOrder::pool_first: {
       const Index rows = r * heads;
-      const Rows<S> pooled_hat = g.pooled_hat.resize(texts * rows, width), pooled = g.pooled.resize(texts * rows, width);
+      const Rows<S> pooled_hat = g.pooled_hat.resize(texts * rows, width),
+                    pooled = g.pooled.resize(texts * rows, width);
       for_each_part(texts, executor, [&](Index t, ExecutorRef inside) {
         turn_weights(q.sizes, g, t);
         product_nn(Rows<const S>(g.turned_of(t, rows)), hat.middle_rows(g.first_key(t), g.keys(t)),

@@ -27,8 +27,8 @@ void project_first_backward(const CrossAttendParams<S>& p, const AttentionSizes&
     const Rows<const S> dx_t = dx.middle_rows(t * r, r), weights(g.a.rows().row_data(begin), n * heads, r);
     const Rows<const S> mixed = g.mixed.rows();
     product_nn(weights, dx_t, StoreTo<S>{dmixed.middle_rows(begin * heads, n * heads)}, inside);
-    product_nt(mixed.middle_rows(begin * heads, n * heads), dx_t,
-               StoreTo<S>{Rows<S>(da.row_data(begin), n * heads, r)}, inside);
+    product_nt(mixed.middle_rows(begin * heads, n * heads), dx_t, StoreTo<S>{Rows<S>(da.row_data(begin), n * heads, r)},
+               inside);
   });
   const Rows<S> dv = c.dv.resize(g.keys(), s.inner());
   const Rows<const S> v = g.v.rows(), to_out = rows_of(p.to_out);
@@ -66,7 +66,8 @@ void pool_first_backward(const CrossAttendParams<S>& p, const AttentionSizes& s,
   const Rows<const S> d_o = c.dmixed.rows(), pooled = g.pooled.rows(), hat = g.norms.x_hat.rows();
   for_each_part(heads, executor, [&](Index h, ExecutorRef inside) {
     const Rows<const S> d_o_h = d_o.middle_cols(h * d, d);
-    product_nn(d_o_h, rows_of(p.to_kv).middle_rows(inner + h * d, d), StoreTo<S>{rows_of_head(dpooled, h, heads)}, inside);
+    product_nn(d_o_h, rows_of(p.to_kv).middle_rows(inner + h * d, d), StoreTo<S>{rows_of_head(dpooled, h, heads)},
+               inside);
     add_product_tn(d_o_h, rows_of_head(pooled, h, heads), rows_of(dp.to_kv).middle_rows(inner + h * d, d), inside);
   });
   add_column_sums<S>(dpooled, g.pooled_hat.rows(), &dp.hidden_gain, dp.hidden_bias, executor);
@@ -113,8 +114,8 @@ void scores_backward(const CrossAttendParams<S>& p, const FixedQueries<S>& q, co
 /// Shapes  dx as x of attend_group
 template <Real S>
 void attend_group_backward(const CrossAttendParams<S>& p, const FixedQueries<S>& q, const AttendGroup<S>& g,
-                           Rows<const S> dx, CrossAttendParams<S>& dp, Matrix<S>& dqueries,
-                           AttendBackwardScratch<S>& c, ExecutorRef executor) {
+                           Rows<const S> dx, CrossAttendParams<S>& dp, Matrix<S>& dqueries, AttendBackwardScratch<S>& c,
+                           ExecutorRef executor) {
   const AttentionSizes& s = q.sizes;
   const Index inner = s.inner(), n = g.keys();
   const auto zero = [](Rows<S> rows) { std::fill_n(rows.data, rows.rows * rows.cols, S(0)); };
@@ -129,7 +130,8 @@ void attend_group_backward(const CrossAttendParams<S>& p, const FixedQueries<S>&
     if (one_key) {
       const Index rows = dx.rows / g.size();
       const Rows<S> sums = c.dpooled.resize(g.size(), s.width);
-      executor.parallel_for(g.size(), [&](Index t, Index) { sum_rows(dx.middle_rows(t * rows, rows), S(1), sums.row_data(t)); });
+      executor.parallel_for(g.size(),
+                            [&](Index t, Index) { sum_rows(dx.middle_rows(t * rows, rows), S(1), sums.row_data(t)); });
       dout = sums;
     }
     const Rows<const S> before = one_key ? g.v.rows() : g.mixed.rows();
@@ -153,9 +155,9 @@ void attend_group_backward(const CrossAttendParams<S>& p, const FixedQueries<S>&
   g.norms.backward(dx_hat, executor);
 }
 
-/// From the gradient of the prepared queries, summed over as many batches as there were, to what they were made of: adds
-/// to dp (to_q, the K half of to_kv, the hidden gain) and to dx [r, D], the rows that the queries were projected from.
-/// Cost: that of preparing, three times; once for all texts.
+/// From the gradient of the prepared queries, summed over as many batches as there were, to what they were made of:
+/// adds to dp (to_q, the K half of to_kv, the hidden gain) and to dx [r, D], the rows that the queries were projected
+/// from. Cost: that of preparing, three times; once for all texts.
 template <Real S>
 void chain_queries(const CrossAttendParams<S>& p, const FixedQueries<S>& q, Rows<const S> x, const Matrix<S>& dqueries,
                    CrossAttendParams<S>& dp, Rows<S> dx, ExecutorRef executor) {

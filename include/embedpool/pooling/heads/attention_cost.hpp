@@ -35,12 +35,12 @@ constexpr Index score_cost(const AttentionSizes& s, Index keys, bool folded) noe
   return folded ? keys * s.queries * s.heads * s.width : keys * s.inner() * (s.width + s.queries);
 }
 
-/// Whether folding the key projection into r queries pays: 1 / r > 1 / d - 1 / D, that is r < d D / (D - d), and for any
-/// r where d >= D.
+/// Whether folding the key projection into r queries pays: 1 / r > 1 / d - 1 / D, that is r < d D / (D - d), and for
+/// any r where d >= D.
 constexpr bool fold_keys(const AttentionSizes& s) noexcept { return score_cost(s, 1, true) < score_cost(s, 1, false); }
 
-/// Multiply-adds from the normed keys and the attention weights of a text to its r rows of output. `one_key` is the cost
-/// of one row, which all queries share.
+/// Multiply-adds from the normed keys and the attention weights of a text to its r rows of output. `one_key` is the
+/// cost of one row, which all queries share.
 constexpr Index value_cost(const AttentionSizes& s, Index keys, ValueOrder order) noexcept {
   const Index r = s.queries, inner = s.inner(), project = inner * s.width;
   switch (order) {
@@ -60,8 +60,8 @@ constexpr ValueOrder value_order(const AttentionSizes& s, Index keys) noexcept {
   return best;
 }
 
-/// Whether fixed *values*, which rows of a text ask for (r latents of LatentAttention), are better projected by W_O ahead
-/// of time: r H D multiply-adds a row against r H d + H d D.
+/// Whether fixed *values*, which rows of a text ask for (r latents of LatentAttention), are better projected by W_O
+/// ahead of time: r H D multiply-adds a row against r H d + H d D.
 constexpr bool project_fixed_values(const AttentionSizes& s) noexcept {
   return s.queries * s.heads * s.width < s.queries * s.inner() + s.inner() * s.width;
 }

@@ -16,30 +16,31 @@ namespace embedpool {
 ///   - Batch is scratch that may be used again.
 template <class H, class S>
 concept BatchedHead = PreparedHead<H, S> && std::default_initializable<typename H::template Batch<S>> &&
-    requires(const H head, const typename H::template Params<S>& params, const typename H::template Prepared<S>& prepared,
-             std::span<const Keys<S>> texts, typename H::template Batch<S>& batch, Rows<S> e, ExecutorRef executor) {
-      { head.forward_all(params, prepared, texts, batch, e, executor) } -> std::same_as<void>;
-    };
+    requires(const H head, const typename H::template Params<S>& params,
+             const typename H::template Prepared<S>& prepared, std::span<const Keys<S>> texts,
+             typename H::template Batch<S>& batch, Rows<S> e, ExecutorRef executor) {
+  { head.forward_all(params, prepared, texts, batch, e, executor) } -> std::same_as<void>;
+};
 
 /// A head that also goes back through a batch at once.
 ///
 /// Beyond the syntax, a model promises that
 ///   - forward_all_kept gives what forward_all gives, and leaves in Batch what backward_all needs;
-///   - backward_all *adds* to dparams, dkeys[b] [keys of b, D] and dprepared, the gradient of what was prepared; it uses
+///   - backward_all *adds* to dparams, dkeys[b] [keys of b, D] and dprepared, the gradient of what was prepared; it
+///   uses
 ///     the batch up, and sums over texts in an order that depends on the batch alone, not on the executor;
 ///   - chain *adds* to dparams what dprepared stands for: once for as many batches as were summed in it.
 template <class H, class S>
 concept BatchTrainedHead = BatchedHead<H, S> && std::default_initializable<typename H::template PreparedGradient<S>> &&
-    requires(const H head, const typename H::template Params<S>& params, const typename H::template Prepared<S>& prepared,
-             std::span<const Keys<S>> texts, typename H::template Batch<S>& batch, Rows<S> e, Rows<const S> de,
-             typename H::template Params<S>& dparams, typename H::template PreparedGradient<S>& dprepared,
-             std::span<const Rows<S>> dkeys, ExecutorRef executor) {
-      { head.forward_all_kept(params, prepared, texts, batch, e, executor) } -> std::same_as<void>;
-      {
-        head.backward_all(params, prepared, texts, batch, de, dparams, dprepared, dkeys, executor)
-      } -> std::same_as<void>;
-      { head.chain(params, prepared, dprepared, dparams, executor) } -> std::same_as<void>;
-    };
+    requires(const H head, const typename H::template Params<S>& params,
+             const typename H::template Prepared<S>& prepared, std::span<const Keys<S>> texts,
+             typename H::template Batch<S>& batch, Rows<S> e, Rows<const S> de, typename H::template Params<S>& dparams,
+             typename H::template PreparedGradient<S>& dprepared, std::span<const Rows<S>> dkeys,
+             ExecutorRef executor) {
+  { head.forward_all_kept(params, prepared, texts, batch, e, executor) } -> std::same_as<void>;
+  { head.backward_all(params, prepared, texts, batch, de, dparams, dprepared, dkeys, executor) } -> std::same_as<void>;
+  { head.chain(params, prepared, dprepared, dparams, executor) } -> std::same_as<void>;
+};
 
 /// What a head that takes texts one by one keeps: a Cache for each worker, or in training for each text.
 template <Real S, class Head>
@@ -56,14 +57,14 @@ struct BatchTypes {
   using Gradient = NoPreparedGradient;
 };
 template <Real S, class Head>
-  requires BatchedHead<Head, S>
+requires BatchedHead<Head, S>
 struct BatchTypes<S, Head> {
   using Batch = typename Head::template Batch<S>;
   using Training = OneByOne<S, Head>;
   using Gradient = NoPreparedGradient;
 };
 template <Real S, class Head>
-  requires BatchTrainedHead<Head, S>
+requires BatchTrainedHead<Head, S>
 struct BatchTypes<S, Head> {
   using Batch = typename Head::template Batch<S>;
   using Training = Batch;
@@ -71,8 +72,8 @@ struct BatchTypes<S, Head> {
 };
 }  // namespace detail
 
-/// What a head of any kind keeps between its passes over a batch, in inference and in training, and the gradient of what
-/// it prepares.
+/// What a head of any kind keeps between its passes over a batch, in inference and in training, and the gradient of
+/// what it prepares.
 template <Real S, class Head>
 using BatchOf = typename detail::BatchTypes<S, Head>::Batch;
 template <Real S, class Head>
@@ -121,8 +122,8 @@ void forward_all(const Head& head, const typename Head::template Params<S>& para
 /// The same in training: leaves in `kept` what backward_all needs.
 template <Real S, class Head>
 void forward_all_kept(const Head& head, const typename Head::template Params<S>& params,
-                      const PreparedOf<S, Head>& prepared, std::span<const Keys<S>> texts, TrainingBatchOf<S, Head>& kept,
-                      Rows<S> e, ExecutorRef executor) {
+                      const PreparedOf<S, Head>& prepared, std::span<const Keys<S>> texts,
+                      TrainingBatchOf<S, Head>& kept, Rows<S> e, ExecutorRef executor) {
   if constexpr (BatchTrainedHead<Head, S>) {
     head.forward_all_kept(params, prepared, texts, kept, e, executor);
   } else {
@@ -137,16 +138,17 @@ void forward_all_kept(const Head& head, const typename Head::template Params<S>&
 /// dparams, dkeys and dprepared += their gradients, from de [B, width], for any head. Texts are summed in an order that
 /// depends on the batch and the size of the head alone.
 template <Real S, class Head>
-void backward_all(const Head& head, const typename Head::template Params<S>& params, const PreparedOf<S, Head>& prepared,
-                  std::span<const Keys<S>> texts, TrainingBatchOf<S, Head>& kept, Rows<const S> de,
-                  typename Head::template Params<S>& dparams, PreparedGradientOf<S, Head>& dprepared,
+void backward_all(const Head& head, const typename Head::template Params<S>& params,
+                  const PreparedOf<S, Head>& prepared, std::span<const Keys<S>> texts, TrainingBatchOf<S, Head>& kept,
+                  Rows<const S> de, typename Head::template Params<S>& dparams, PreparedGradientOf<S, Head>& dprepared,
                   std::span<const Rows<S>> dkeys, ExecutorRef executor) {
   if constexpr (BatchTrainedHead<Head, S>) {
     head.backward_all(params, prepared, texts, kept, de, dparams, dprepared, dkeys, executor);
   } else {
     auto zeros = dparams;
     Head::for_each(zeros, [](auto&&, auto& tensor) { tensor.setZero(); });
-    const Index count = static_cast<Index>(texts.size()), groups = std::min(count, detail::gradient_groups<Head>(dparams));
+    const Index count = static_cast<Index>(texts.size()),
+                groups = std::min(count, detail::gradient_groups<Head>(dparams));
     std::vector<typename Head::template Params<S>> partial(static_cast<std::size_t>(groups), zeros);
     parallel_guarded(executor, groups, [&](Index group, Index) {
       const SerialProducts serial;

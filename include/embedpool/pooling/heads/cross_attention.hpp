@@ -5,8 +5,8 @@
 
 namespace embedpool {
 
-/// The trainable pooling of "Pooling And Attention" as its text gives it: learned queries attend to the keys, to which a
-/// learned layer table W is added for multi-layer pooling; then an output projection and an MLP.
+/// The trainable pooling of "Pooling And Attention" as its text gives it: learned queries attend to the keys, to which
+/// a learned layer table W is added for multi-layer pooling; then an output projection and an MLP.
 ///
 ///   h'_k = h_k + W[slot_k]                          (with layer_table)
 ///   a    = mean over queries of MultiHeadAttention(query, h', h')
@@ -101,8 +101,8 @@ struct CrossAttention {
     dp.mlp_bias += dmlp;
     const RowVector<S> da = head_math::plain_nn(dmlp, p.mlp) / static_cast<S>(p.query.rows());
     Matrix<S> dquery, dh;
-    head_math::torch_attention_backward<S>(p.attend, heads, c.attend, da.replicate(p.query.rows(), 1), dp.attend, dquery,
-                                           dh);
+    head_math::torch_attention_backward<S>(p.attend, heads, c.attend, da.replicate(p.query.rows(), 1), dp.attend,
+                                           dquery, dh);
     dp.query += dquery;
     if (layer_table)
       for (Index k = 0; k < dh.rows(); ++k) dp.table.row(keys.slot[static_cast<std::size_t>(k)]) += dh.row(k);
@@ -116,7 +116,8 @@ struct CrossAttention {
     const Rows<const S> weights = rows_of(p.attend.in_weight);
     return head_math::prepare_queries<S>({width, p.query.rows(), heads, width / heads}, rows_of(p.query),
                                          weights.middle_rows(0, width), weights.middle_rows(width, width), Matrix<S>(),
-                                         executor, rows_of(p.attend.in_bias).row(0).first(static_cast<std::size_t>(width)));
+                                         executor,
+                                         rows_of(p.attend.in_bias).row(0).first(static_cast<std::size_t>(width)));
   }
   template <Real S>
   Prepared<S> prepare(const Params<S>& p) const {

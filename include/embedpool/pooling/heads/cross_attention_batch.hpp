@@ -71,7 +71,8 @@ void cross_attention_forward(const TorchAttentionParams<S>& p, const FixedQuerie
   });
   const Rows<S> o = batch.o.resize(count, width), attended = batch.attended.resize(count, width);
   for_each_part(heads, executor, [&](Index head, ExecutorRef inside) {
-    product_nt(Rows<const S>(rows_of_head(pooled, head, heads)), rows_of(p.in_weight).middle_rows(2 * width + head * d, d),
+    product_nt(Rows<const S>(rows_of_head(pooled, head, heads)),
+               rows_of(p.in_weight).middle_rows(2 * width + head * d, d),
                StoreBias<S>{o.middle_cols(head * d, d), p.in_bias.data() + 2 * width + head * d}, inside);
   });
   product_nt(Rows<const S>(o), rows_of(p.out_weight), StoreBias<S>{attended, p.out_bias.data()}, executor);

@@ -6,8 +6,8 @@
 ///
 ///   z_ih,n = q_ih . W_K,h y_n / sqrt(d),   y_n = gain .* x_hat_n + bias
 ///
-/// Folded, z_ih,n = f_ih . x_hat_n with f_ih = gain .* (W_K,h^T q_ih) / sqrt(d), made once: the bias adds the same to all
-/// scores of a query, which its softmax drops, and no key meets W_K or the LayerNorm's gain.
+/// Folded, z_ih,n = f_ih . x_hat_n with f_ih = gain .* (W_K,h^T q_ih) / sqrt(d), made once: the bias adds the same to
+/// all scores of a query, which its softmax drops, and no key meets W_K or the LayerNorm's gain.
 namespace embedpool::head_math {
 
 template <Real S>
@@ -17,11 +17,11 @@ struct FixedQueries {
   Matrix<S> rows;  // [H r, D] folded, else [H r, d]; row h r + i is query i of head h; divided by sqrt(d)
 };
 
-/// The queries of one head, divided by sqrt(d): x Wq_h^T + bq_h. Shapes: x [r, D], to_q [H d, D], bias [H d] or empty for
-/// 0 -> [r, d]
+/// The queries of one head, divided by sqrt(d): x Wq_h^T + bq_h. Shapes: x [r, D], to_q [H d, D], bias [H d] or empty
+/// for 0 -> [r, d]
 template <Real S>
-void project_queries(Rows<const S> x, Rows<const S> to_q, std::span<const S> bias, Index head, Index head_dim, Rows<S> out,
-                     ExecutorRef executor) {
+void project_queries(Rows<const S> x, Rows<const S> to_q, std::span<const S> bias, Index head, Index head_dim,
+                     Rows<S> out, ExecutorRef executor) {
   product_nt(x, to_q.middle_rows(head * head_dim, head_dim), StoreTo<S>{out}, executor);
   const S scale = S(1) / std::sqrt(static_cast<S>(head_dim));
   for (Index i = 0; i < out.rows; ++i)
@@ -89,7 +89,8 @@ void softmax_over_keys(Rows<S> a, std::span<const Index> first, ExecutorRef exec
     std::copy_n(z.data, columns, top);
     std::fill_n(sum, columns, S(0));
     const auto each = [&](const auto& f) {
-      for (Index n = 0; n < keys; ++n) for_each_column<S>(columns, [&](auto kind, Index j) { f(kind, z.row_data(n), j); });
+      for (Index n = 0; n < keys; ++n)
+        for_each_column<S>(columns, [&](auto kind, Index j) { f(kind, z.row_data(n), j); });
     };
     each([&](auto kind, S* row, Index j) {
       store_to<S>(top + j, max(simd::load_as(kind, row + j), simd::load_as(kind, top + j)));

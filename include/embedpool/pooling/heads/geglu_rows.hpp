@@ -16,8 +16,9 @@ template <Real S>
 PreparedGeglu<S> prepare_geglu(const GegluParams<S>& p, ExecutorRef executor) {
   const Index inner = p.w2.cols();
   const Rows<const S> w0 = rows_of(p.w0);
-  return {PackedGatedWeight<S>(weight_view(w0.middle_rows(inner, inner)), weight_view(w0.middle_rows(0, inner)), executor),
-          PackedWeight<S>(weight_view(rows_of(p.w2)), executor)};
+  return {
+      PackedGatedWeight<S>(weight_view(w0.middle_rows(inner, inner)), weight_view(w0.middle_rows(0, inner)), executor),
+      PackedWeight<S>(weight_view(rows_of(p.w2)), executor)};
 }
 
 /// u = (value + b) .* GELU(gate + b), and with `pre` [rows, 2 F] the two sums themselves, for backward.
@@ -37,7 +38,8 @@ struct StoreGeglu {
     });
     if (pre.data == nullptr) return;
     S* out = pre.row_data(row);
-    simd::write_row(out, column, count, sums, [&](const auto&, const auto& value, Index j) { return value_of(value, j); });
+    simd::write_row(out, column, count, sums,
+                    [&](const auto&, const auto& value, Index j) { return value_of(value, j); });
     simd::write_row(out + u.cols, column, count, sums,
                     [&](const auto& gate, const auto&, Index j) { return gate_of(gate, j); });
   }
@@ -53,7 +55,8 @@ struct GegluRowsCache {
   ScratchMatrix<S> u_mean;  // [B, F]
 };
 
-/// e_b = mean over the rows i of text b of x_i + GEGLU(LN(x_i)); rows [first[b], first[b + 1]) of x are those of text b.
+/// e_b = mean over the rows i of text b of x_i + GEGLU(LN(x_i)); rows [first[b], first[b + 1]) of x are those of text
+/// b.
 ///
 /// Shapes  x [R, D] -> e [B, D]
 /// Memory  without `keep` the inner rows [_, F] exist for some texts at a time only
@@ -82,7 +85,8 @@ void geglu_mean_rows(const GegluParams<S>& p, const PreparedGeglu<S>& prepared, 
   gemm_nt(Rows<const S>(mean), prepared.w2, StoreBias<S>{e, p.b2.data()}, executor);
   executor.parallel_for(texts, [&](Index b, Index) {
     const Index count = begin_of(b + 1) - begin_of(b);
-    for (Index i = begin_of(b); i < begin_of(b + 1); ++i) add_row(x.row(i), S(1) / static_cast<S>(count), e.row_data(b));
+    for (Index i = begin_of(b); i < begin_of(b + 1); ++i)
+      add_row(x.row(i), S(1) / static_cast<S>(count), e.row_data(b));
   });
 }
 
@@ -100,8 +104,8 @@ void geglu_row_backward(Index inner, const S* du, S* pre) noexcept {
   });
 }
 
-/// Adds to dp; dx [R, D] is overwritten. Every row of a text has the same gradient behind the mean, so W2 sees one row a
-/// text. Uses the cache up.
+/// Adds to dp; dx [R, D] is overwritten. Every row of a text has the same gradient behind the mean, so W2 sees one row
+/// a text. Uses the cache up.
 template <Real S>
 void geglu_mean_rows_backward(const GegluParams<S>& p, std::span<const Index> first, GegluRowsCache<S>& c,
                               Rows<const S> de, GegluParams<S>& dp, Rows<S> dx, ExecutorRef executor) {

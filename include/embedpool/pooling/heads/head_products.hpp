@@ -10,7 +10,8 @@ namespace embedpool::head_math {
 /// A parameter as the products with storage formats see it.
 template <Real S>
 WeightView weight_view(Rows<const S> w) noexcept {
-  return {reinterpret_cast<const std::byte*>(w.data), std::same_as<S, float> ? Format::F32 : Format::F64, w.rows, w.cols};
+  return {reinterpret_cast<const std::byte*>(w.data), std::same_as<S, float> ? Format::F32 : Format::F64, w.rows,
+          w.cols};
 }
 
 /// out[j * stride + i] = in[i][j], for any shape.

@@ -8,7 +8,8 @@ namespace embedpool {
 /// Latent attention of NV-Embed: here the token states ask and the latents answer, the reverse of PerceiverHead.
 ///
 ///   x_k = h_k + sum over heads of softmax(q_k K^T / sqrt(d)) V Wo^T,   q = LN(h) Wq^T, [K V] = LN(latents) Wkv^T
-///   e   = 1/n sum_k [ x_k + GEGLU(LN(x_k)) ]       over the rows given: exclude the prompt with PromptExcluded<AllTokens>
+///   e   = 1/n sum_k [ x_k + GEGLU(LN(x_k)) ]       over the rows given: exclude the prompt with
+///   PromptExcluded<AllTokens>
 ///
 /// Every row meets the latents alone, so rows that are left out of the mean change nothing.
 /// Shapes  keys [n, D] -> e [D]; names and shapes of the parameters are those of the published checkpoints
@@ -121,7 +122,8 @@ struct LatentAttention {
       for (end = begin; end < texts.size() && (end == begin || rows + texts[end].rows.rows <= 2048); ++end)
         rows += texts[end].rows.rows;
       head_math::latent_attention_forward(p.attend, p.feed_forward, prepared, texts.subspan(begin, end - begin), batch,
-                                          e.middle_rows(static_cast<Index>(begin), static_cast<Index>(end - begin)), executor);
+                                          e.middle_rows(static_cast<Index>(begin), static_cast<Index>(end - begin)),
+                                          executor);
     }
   }
 };

@@ -12,8 +12,8 @@ namespace embedpool::head_math {
 template <Real S>
 struct PreparedLatents {
   FixedQueries<S> keys;
-  Matrix<S> v;                     // [r, H d] where it is not projected
-  simd::PackedPanels<S> values;    // W_O,h v_h [H r, D], row h r + i, where that is less work for a row
+  Matrix<S> v;                   // [r, H d] where it is not projected
+  simd::PackedPanels<S> values;  // W_O,h v_h [H r, D], row h r + i, where that is less work for a row
   bool projected = false;
   PreparedGeglu<S> feed_forward;
 };
@@ -25,7 +25,8 @@ PreparedLatents<S> prepare_latents(const CrossAttendParams<S>& p, const GegluPar
   const Rows<const S> to_kv = rows_of(p.to_kv);
   PreparedLatents<S> prepared;
   const AttentionSizes sizes{width, r, heads, d};
-  prepared.keys = prepare_queries<S>(sizes, normed_latents, to_kv.middle_rows(0, inner), rows_of(p.to_q), Matrix<S>(), executor);
+  prepared.keys =
+      prepare_queries<S>(sizes, normed_latents, to_kv.middle_rows(0, inner), rows_of(p.to_q), Matrix<S>(), executor);
   prepared.v.resize(r, inner);
   product_nt(normed_latents, to_kv.middle_rows(inner, inner), StoreTo<S>{rows_of(prepared.v)}, executor);
   prepared.projected = project_fixed_values(sizes);
@@ -43,10 +44,10 @@ PreparedLatents<S> prepare_latents(const CrossAttendParams<S>& p, const GegluPar
 
 template <Real S>
 struct LatentAttentionBatch {
-  std::vector<Index> first;    // rows of text b are [first[b], first[b + 1])
+  std::vector<Index> first;  // rows of text b are [first[b], first[b + 1])
   RowNorms<S> norms;
-  ScratchMatrix<S> y, x;       // [N, D] normed; and what goes to the feed-forward
-  ScratchMatrix<S> q, a, o;    // [N, H d], [N, H r], [N, H d]
+  ScratchMatrix<S> y, x;     // [N, D] normed; and what goes to the feed-forward
+  ScratchMatrix<S> q, a, o;  // [N, H d], [N, H r], [N, H d]
   GegluRowsCache<S> feed_forward;
 };
 

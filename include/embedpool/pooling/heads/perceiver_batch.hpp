@@ -57,7 +57,8 @@ void group_texts(const AttentionSizes& sizes, bool pooled, std::span<const Keys<
   for (const AttendGroup<S>& g : batch.groups)
     for (const Index b : g.texts) {
       batch.texts.push_back(b);
-      batch.first_row.push_back(batch.first_row.back() + (pooled && g.order == ValueOrder::one_key ? 1 : sizes.queries));
+      batch.first_row.push_back(batch.first_row.back() +
+                                (pooled && g.order == ValueOrder::one_key ? 1 : sizes.queries));
     }
 }
 
@@ -115,19 +116,20 @@ void perceiver_backward(const Params& p, const PerceiverOptions& options, const 
   const Rows<S> sorted = batch.e.rows(), dx = batch.dx.resize(batch.first_row.back(), width);
   for (Index i = 0; i < sorted.rows; ++i)
     std::copy_n(de.row_data(batch.texts[static_cast<std::size_t>(i)]), width, sorted.row_data(i));
-  geglu_mean_rows_backward(p.feed_forward, batch.first_row, batch.feed_forward, Rows<const S>(sorted), dp.feed_forward, dx,
-                           executor);
+  geglu_mean_rows_backward(p.feed_forward, batch.first_row, batch.feed_forward, Rows<const S>(sorted), dp.feed_forward,
+                           dx, executor);
   std::size_t first_text = 0;
   for (const AttendGroup<S>& g : batch.groups) {
     if (g.size() == 0) continue;
-    const std::span<const Index> first_row = std::span<const Index>(batch.first_row).subspan(first_text, g.texts.size() + 1);
+    const std::span<const Index> first_row =
+        std::span<const Index>(batch.first_row).subspan(first_text, g.texts.size() + 1);
     const Index first = static_cast<Index>(first_text);
     first_text += g.texts.size();
     if (g.order != ValueOrder::one_key && dqueries.size() == 0)
       dqueries = Matrix<S>::Zero(queries.rows.rows(), queries.rows.cols());
     attend_group_backward(p.attend, queries, g,
-                          Rows<const S>(dx.middle_rows(first_row.front(), first_row.back() - first_row.front())), dp.attend,
-                          dqueries, batch.back, executor);
+                          Rows<const S>(dx.middle_rows(first_row.front(), first_row.back() - first_row.front())),
+                          dp.attend, dqueries, batch.back, executor);
     const Rows<const S> dh = batch.back.dx_hat.rows();
     executor.parallel_for(g.size(), [&](Index t, Index) {
       const std::size_t i = static_cast<std::size_t>(t);
@@ -150,7 +152,8 @@ void perceiver_backward(const Params& p, const PerceiverOptions& options, const 
   }
 }
 
-/// The gradient of the prepared queries, empty when no text had more than one key, on to the latents, their LayerNorm, to_q and the K half of to_kv.
+/// The gradient of the prepared queries, empty when no text had more than one key, on to the latents, their LayerNorm,
+/// to_q and the K half of to_kv.
 template <Real S, class Params>
 void perceiver_chain(const Params& p, const FixedQueries<S>& queries, const Matrix<S>& dqueries, Params& dp,
                      ExecutorRef executor) {

@@ -14,8 +14,8 @@ enum class Residual {
 /// The trainable head of "Pooling And Attention", as its released code has it: r latents ask, the keys answer.
 ///
 ///   h'_k = h_k + table[slot_k]                                       (with layer_table)
-///   x_i  = residual_i + sum over heads of softmax(q_i K^T / sqrt(d)) V Wo^T,   q = LN(latents) Wq^T, [K V] = LN(h') Wkv^T
-///   e    = 1/r sum_i [ x_i + GEGLU(LN(x_i)) ]                        (no L2: that is a step of its own)
+///   x_i  = residual_i + sum over heads of softmax(q_i K^T / sqrt(d)) V Wo^T,   q = LN(latents) Wq^T, [K V] = LN(h')
+///   Wkv^T e    = 1/r sum_i [ x_i + GEGLU(LN(x_i)) ]                        (no L2: that is a step of its own)
 ///
 /// Shapes  keys [n, D] -> e [D]; names and shapes of the parameters are those of the published checkpoints
 /// Note    with one key every attention weight is 1 and to_q, the K half of to_kv and norm_context have gradient 0
@@ -133,9 +133,10 @@ struct PerceiverHead {
     head_math::LayerNormCache<S> unused;
     const Matrix<S> normed = head_math::normed_latents<S>(p, unused);
     const Index inner = p.attend.to_q.rows();
-    return {head_math::prepare_queries(head_math::perceiver_sizes<S>(p, options()), rows_of(normed), rows_of(p.attend.to_q),
-                                       rows_of(p.attend.to_kv).middle_rows(0, inner), p.attend.hidden_gain, executor),
-            head_math::prepare_geglu(p.feed_forward, executor)};
+    return {
+        head_math::prepare_queries(head_math::perceiver_sizes<S>(p, options()), rows_of(normed), rows_of(p.attend.to_q),
+                                   rows_of(p.attend.to_kv).middle_rows(0, inner), p.attend.hidden_gain, executor),
+        head_math::prepare_geglu(p.feed_forward, executor)};
   }
   template <Real S>
   Prepared<S> prepare(const Params<S>& p) const {
@@ -160,15 +161,16 @@ struct PerceiverHead {
       Index values = 0;
       for (end = begin; end < texts.size() && (end == begin || values < (Index(1) << 25)); ++end)
         values += head_math::values_between(sizes, texts[end].rows.rows);
-      head_math::perceiver_forward(p, options(), prepared.queries, prepared.feed_forward, texts.subspan(begin, end - begin),
-                                   false, batch, e.middle_rows(static_cast<Index>(begin), static_cast<Index>(end - begin)),
-                                   executor);
+      head_math::perceiver_forward(p, options(), prepared.queries, prepared.feed_forward,
+                                   texts.subspan(begin, end - begin), false, batch,
+                                   e.middle_rows(static_cast<Index>(begin), static_cast<Index>(end - begin)), executor);
     }
   }
   template <Real S>
-  void forward_all_kept(const Params<S>& p, const Prepared<S>& prepared, std::span<const Keys<S>> texts, Batch<S>& batch,
-                        Rows<S> e, ExecutorRef executor) const {
-    head_math::perceiver_forward(p, options(), prepared.queries, prepared.feed_forward, texts, true, batch, e, executor);
+  void forward_all_kept(const Params<S>& p, const Prepared<S>& prepared, std::span<const Keys<S>> texts,
+                        Batch<S>& batch, Rows<S> e, ExecutorRef executor) const {
+    head_math::perceiver_forward(p, options(), prepared.queries, prepared.feed_forward, texts, true, batch, e,
+                                 executor);
   }
   template <Real S>
   void backward_all(const Params<S>& p, const Prepared<S>& prepared, std::span<const Keys<S>> texts, Batch<S>& batch,

@@ -1,8 +1,8 @@
 #pragma once
 #include "embedpool/core/matrix.hpp"
 
-/// Eigen's products for the plain versions of heads. Each kind is compiled once for a scalar, whatever expressions it is
-/// given: written out in place they are most of the time that a head takes to compile.
+/// Eigen's products for the plain versions of heads. Each kind is compiled once for a scalar, whatever expressions it
+/// is given: written out in place they are most of the time that a head takes to compile.
 namespace embedpool::head_math {
 
 namespace detail {

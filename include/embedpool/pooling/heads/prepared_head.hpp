@@ -17,11 +17,11 @@ namespace embedpool {
 /// `forward` stays the definition, and what training uses: it fills the Cache.
 template <class H, class S>
 concept PreparedHead = HeadPolicy<H, S> &&
-    requires(const H head, const typename H::template Params<S>& params, const typename H::template Prepared<S>& prepared,
-             const Keys<S>& keys) {
-      { head.prepare(params) } -> std::same_as<typename H::template Prepared<S>>;
-      { head.forward_prepared(params, prepared, keys) } -> std::same_as<RowVector<S>>;
-    };
+    requires(const H head, const typename H::template Params<S>& params,
+             const typename H::template Prepared<S>& prepared, const Keys<S>& keys) {
+  { head.prepare(params) } -> std::same_as<typename H::template Prepared<S>>;
+  { head.forward_prepared(params, prepared, keys) } -> std::same_as<RowVector<S>>;
+};
 
 /// What `prepare` gives for a head that has nothing to prepare.
 struct NothingPrepared {};
@@ -32,7 +32,7 @@ struct PreparedType {
   using type = NothingPrepared;
 };
 template <Real S, class Head>
-  requires PreparedHead<Head, S>
+requires PreparedHead<Head, S>
 struct PreparedType<S, Head> {
   using type = typename Head::template Prepared<S>;
 };

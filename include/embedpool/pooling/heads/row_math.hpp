@@ -39,15 +39,13 @@ S row_sum(std::span<const S> x) noexcept {
 template <Real S>
 S standardise_row(std::span<const S> x, S* x_hat) noexcept {
   const S mean = row_sum(x) / static_cast<S>(x.size());
-  for_each_column<S>(static_cast<Index>(x.size()), [&](auto kind, Index j) {
-    store_to<S>(x_hat + j, simd::load_as(kind, x.data() + j) - mean);
-  });
+  for_each_column<S>(static_cast<Index>(x.size()),
+                     [&](auto kind, Index j) { store_to<S>(x_hat + j, simd::load_as(kind, x.data() + j) - mean); });
   const std::span<const S> centred(x_hat, x.size());
   const S variance = simd::dot(centred, centred) / static_cast<S>(x.size());
   const S scale = S(1) / std::sqrt(variance + static_cast<S>(layer_norm_epsilon));
-  for_each_column<S>(static_cast<Index>(x.size()), [&](auto kind, Index j) {
-    store_to<S>(x_hat + j, simd::load_as(kind, x_hat + j) * scale);
-  });
+  for_each_column<S>(static_cast<Index>(x.size()),
+                     [&](auto kind, Index j) { store_to<S>(x_hat + j, simd::load_as(kind, x_hat + j) * scale); });
   return scale;
 }
 
@@ -105,7 +103,8 @@ void add_column_sums(Rows<const S> dy, Rows<const S> x_hat, Matrix<S>* dgain, Ma
       if (dgain == nullptr) continue;
       const S* hat = x_hat.row_data(i) + first;
       for_each_column<S>(columns, [&](auto kind, Index j) {
-        store_to<S>(along + j, simd::load_as(kind, along + j) + simd::load_as(kind, d + j) * simd::load_as(kind, hat + j));
+        store_to<S>(along + j,
+                    simd::load_as(kind, along + j) + simd::load_as(kind, d + j) * simd::load_as(kind, hat + j));
       });
     }
     for (Index j = 0; j < columns; ++j) {
