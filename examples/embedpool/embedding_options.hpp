@@ -17,7 +17,7 @@ struct EmbeddingOptions {
   bool exclude_prompt = false;
   std::string head{}, calibration{}, compute = "f32";
   bool strict = false, quiet = false, verbose = false;
-  Index threads = 0, batch_tokens = 2048;
+  Index threads = 0, batch_tokens = 1024;
   InputFormat input_format = InputFormat::automatic;
 };
 

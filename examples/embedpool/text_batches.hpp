@@ -24,7 +24,7 @@ struct TextEncoding {
   io::TextLayout tokens_layout{};    ///< for texts that come as ids
   /// Ids of a string; throws when the model has no tokenizer.
   std::function<std::vector<TokenId>(const std::string&)> encode{};
-  Index batch_tokens = 2048;
+  Index batch_tokens = 1024;
   bool strict = false;               ///< an over-long text is an error, and not cut
   bool merge_equal = true;           ///< equal texts go through the model once
 };
