@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <span>
@@ -46,15 +47,23 @@ class Dropout {
  private:
   template <Real S, Executor E, class Write>
   void each(Index place, Rows<const S> x, Rows<S> out, E& executor, const Write& write) const {
-    const auto least = static_cast<std::uint32_t>(std::lround(std::ldexp(rate_, 31)));  // of 31 bits: no overflow
+    const double coins = std::ldexp(1.0, 31);  // coins have 31 bits, so that a signed comparison does
+    const auto least = static_cast<std::int32_t>(std::min(std::round(rate_ * coins), coins - 1));
     const S kept = static_cast<S>(1.0 / (1.0 - rate_));
     for_each_row(x.rows, executor, [&](Index i) {
+      constexpr Index block = 64;  // coins first, values then: loops that compilers turn into registers
       const std::uint64_t key = random_key(rows_[static_cast<std::size_t>(i)], place);
-      const S* from = x.row_data(i);
-      S* to = out.row_data(i);
-      for (Index j = 0; j < x.cols; ++j) {
-        const bool keep = (random_word(key, static_cast<std::uint32_t>(j)) >> 1) >= least;
-        to[j] = write(to[j], keep ? kept * from[j] : S(0));
+      for (Index first = 0; first < x.cols; first += block) {
+        S factor[block];
+        const auto counter = static_cast<std::uint32_t>(first);
+        for (std::uint32_t c = 0; c < block; ++c) {
+          const auto coin = static_cast<std::int32_t>(random_word(key, counter + c) >> 1);
+          factor[c] = coin >= least ? kept : S(0);
+        }
+        const S* from = x.row_data(i) + first;
+        S* to = out.row_data(i) + first;
+        const Index count = std::min(block, x.cols - first);
+        for (Index c = 0; c < count; ++c) to[c] = write(to[c], factor[c] * from[c]);
       }
     });
   }
