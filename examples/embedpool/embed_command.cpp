@@ -17,11 +17,12 @@ struct EmbedOptions : EmbeddingOptions {
 
 void embed(const EmbedOptions& options) {
   const Model model(options.model);
-  const Settings settings = resolve(options, model);
+  Settings settings = resolve(options, model);
   if (options.verbose) std::fprintf(stderr, "embedpool: settings\n%s", describe(settings.config, model).c_str());
   TextInput input(options.input, options.input_format, model.decoder().config().vocabulary);
   TextBatches batches(input, text_encoding(options, settings, model));
   ForwardPass pass(model.decoder(), settings.config.mask, AnyCompute::parse(options.compute), options.threads);
+  pass.prepare(settings.reading);
   const auto output = EmbeddingOutput::open(options.output, options.format);
   Progress progress("embed", options.quiet);
   for (TextBatch batch; batches.next(batch);) {

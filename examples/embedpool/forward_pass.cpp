@@ -81,6 +81,12 @@ void ForwardPass::run(const Batch& batch, std::span<Sink* const> sinks) {
   decoder_.forward(batch, mask_, Sink::Group(sinks), workspace_, executor_, LastState::normalized);
 }
 
+void ForwardPass::prepare(Reading& reading) {
+  const RunTimePooling pooling{reading.layers, reading.tokens, reading.head};
+  reading.prepared =
+      std::make_shared<const PreparedOf<float, AnyHead>>(pooling.prepare<float>(reading.params, executor_));
+}
+
 std::vector<Matrix<float>> ForwardPass::embed(const Batch& batch, std::span<const Reading> readings) {
   using Stream = PoolingStream<float, RunTimePooling, ThreadPool>;
   std::vector<std::unique_ptr<Sink::Of<Stream>>> streams;
@@ -90,7 +96,8 @@ std::vector<Matrix<float>> ForwardPass::embed(const Batch& batch, std::span<cons
     pooling.check(decoder_.layers(), decoder_.width());
     streams.push_back(std::make_unique<Sink::Of<Stream>>(
         pooling, reading.params, batch.segments(), decoder_.layers(), decoder_.width(), executor_,
-        reading.calibration ? &*reading.calibration : nullptr, KeepForBackward::no));
+        reading.calibration ? &*reading.calibration : nullptr, KeepForBackward::no,
+        reading.prepared.get()));
     sinks.push_back(streams.back().get());
   }
   run(batch, sinks);

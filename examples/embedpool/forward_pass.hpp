@@ -1,4 +1,5 @@
 #pragma once
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -21,6 +22,7 @@ struct Reading {
   AnyTokens tokens{};
   AnyHead head{};
   AnyHead::Params<float> params{};
+  std::shared_ptr<const PreparedOf<float, AnyHead>> prepared{};  ///< by ForwardPass::prepare(), when params are final
   std::optional<Calibration<float>> calibration{};
   Finishing finishing{};
 
@@ -32,6 +34,9 @@ class ForwardPass {
  public:
   /// `mask` causal means as the model was trained, with its window. `threads` 0: the cores that the process may use.
   ForwardPass(const Decoder<float>& decoder, const AnyMask& mask, const AnyCompute& compute, Index threads);
+
+  /// Does the work of the reading's head that its parameters leave the same for all batches.
+  void prepare(Reading& reading);
 
   /// For each reading the embeddings of the batch, [texts, width].
   std::vector<Matrix<float>> embed(const Batch& batch, std::span<const Reading> readings);

@@ -47,8 +47,9 @@ Embedded embed(const std::string& path, const NearestOptions& options, const Set
 void nearest(const NearestOptions& options) {
   if (options.corpus == "-" || options.queries == "-") throw ShapeError("nearest: corpus and queries must be files");
   const Model model(options.model);
-  const Settings settings = resolve(options, model);
+  Settings settings = resolve(options, model);
   ForwardPass pass(model.decoder(), settings.config.mask, AnyCompute::parse(options.compute), options.threads);
+  pass.prepare(settings.reading);
   Progress progress("embed", options.quiet);
   const Embedded corpus = embed(options.corpus, options, settings, model, pass, progress);
   const Embedded queries = embed(options.queries, options, settings, model, pass, progress);

@@ -26,6 +26,7 @@ class Embedder {
   using Mask = MaskType;
   using Pooling = PoolingType;
   using Params = typename Pooling::template Params<Scalar>;
+  using Prepared = PreparedOf<Scalar, typename Pooling::Head>;
 
   BackboneType backbone;
   Params params{};  ///< what the pooling's head has learned; nothing for heads like Identity
@@ -41,13 +42,21 @@ class Embedder {
     pooling.check(backbone.layers(), backbone.width());
   }
 
+  /// What the head does once for its parameters: keep it between calls of encode for as long as `params` stay the same.
+  /// A large head with many fixed queries is worth it; most have nothing to prepare.
+  template <Executor E>
+  Prepared prepare(E& executor) const {
+    return pooling.template prepare<Scalar>(params, executor);
+  }
+
   /// One row a text: [B, output width], or fewer columns when `finishing` cuts them.
   ///
   /// Errors  ShapeError for ids outside the vocabulary, texts that the pooling cannot read, parameters that do not fit
   template <Executor E>
-  Matrix<Scalar> encode(const Batch& batch, Workspace& workspace, E& executor) const {
+  Matrix<Scalar> encode(const Batch& batch, Workspace& workspace, E& executor,
+                        const Prepared* prepared = nullptr) const {
     auto stream = pooling.template stream<Scalar>(params, batch.segments(), backbone.layers(), backbone.width(), executor,
-                                                  calibration ? &*calibration : nullptr);
+                                                  calibration ? &*calibration : nullptr, KeepForBackward::no, prepared);
     with_trained_window(mask, backbone.trained_window(), [&](const auto& applied) {
       backbone.forward(batch, applied, stream, workspace, executor, last_state);
     });
