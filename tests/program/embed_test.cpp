@@ -182,3 +182,31 @@ TEST_CASE("a saved sentence-transformers pooling is followed") {
   expected.insert(expected.end(), mean.begin(), mean.end());
   CHECK(both == expected);
 }
+
+TEST_CASE("--compute chooses the arithmetic: close vectors for quantised weights, the same for floats where it has none") {
+  const std::string quantised = EMBEDPOOL_TEST_GOLDEN_DIR "/gguf/llama-mixed.gguf";  // Q4_0, Q4_1, Q5_0, Q5_1, Q8_0
+  const std::string input = "{\"tokens\":[3,1,4,1,5,9,2,6,5,3,5]}\n{\"tokens\":[7,7,2]}\n";
+  const auto computed = [&](const std::string& model, const std::string& compute) {
+    const Outcome outcome = run({"embed", "--model", model, "--input", "-", "--compute", compute}, input);
+    CHECK(outcome.error == "");
+    REQUIRE(outcome.status == 0);
+    return embeddings(outcome.output);
+  };
+  const auto reference = computed(quantised, "f32");
+  for (const std::string compute : {"int8", "bf16"}) {
+    CAPTURE(compute);
+    const auto vectors = computed(quantised, compute);
+    CHECK(vectors != reference);  // another arithmetic was used
+    for (std::size_t b = 0; b < reference.size(); ++b) {
+      double cosine = 0;
+      for (std::size_t j = 0; j < reference[b].size(); ++j)
+        cosine += static_cast<double>(vectors[b][j]) * static_cast<double>(reference[b][j]);
+      CHECK(cosine > 0.999);  // both round to 8 bits, through two or three blocks
+    }
+  }
+  const Fixture floats;
+  CHECK(computed(floats.model, "int8") == computed(floats.model, "f32"));
+  const Outcome refused = run({"embed", "--model", quantised, "--input", "-", "--compute", "fp4"}, input);
+  CHECK(refused.status != 0);
+  CHECK(refused.error.find("--compute") != std::string::npos);
+}
