@@ -8,13 +8,14 @@ usage() {
 usage: bash tests/run.sh [STAGE...]
 
 Installs missing Debian packages, fetches the two small models that some tests read, then runs the stages
-(all of them without arguments):
+(without arguments all but the last):
 
   gcc      GCC, the machine's own instructions: every test, the examples, and projects that use the installed
-           package or the source tree; builds the benchmarks
+           package or the source tree
   dev      Clang, AVX2, address and undefined-behaviour sanitizers: every test of the library, the fuzzers briefly
   headers  every public header compiles alone, without any -m flag
   arm      the tests of core and kernels, cross-compiled for aarch64 and run under qemu-user
+  benchmarks  builds every benchmark, as for measuring
 
 The last line counts tests over all stages: "N passed, N failed".
 
@@ -27,7 +28,7 @@ stages=("$@")
 [ ${#stages[@]} -gt 0 ] || stages=(gcc dev headers arm)
 for stage in "${stages[@]}"; do
   case $stage in
-    gcc | dev | headers | arm) ;;
+    gcc | dev | headers | arm | benchmarks) ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
   esac
@@ -131,6 +132,16 @@ build_and_test() {
 stage_gcc() { build_and_test dev-gcc; }
 # The large model takes minutes under sanitizers, and shows nothing there that the small ones do not.
 stage_dev() { EMBEDPOOL_SMOLLM2_GGUF='' build_and_test dev; }
+
+stage_benchmarks() {
+  say "building the benchmarks"
+  if quietly cmake --preset native -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DEMBEDPOOL_BUILD_BENCHMARKS=ON \
+    -DEMBEDPOOL_BUILD_TESTS=OFF -DEMBEDPOOL_BUILD_EXAMPLES=OFF && quietly cmake --build build/native -j "$jobs"; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+  fi
+}
 
 stage_headers() {
   say "compiling every header alone"
