@@ -46,12 +46,14 @@ void pack_rows(const WeightView& w, Index first, Index count, Index k, Index dep
       const auto* source = reinterpret_cast<const float*>(w.row(first)) + k;  // as it is: nothing to decode
       return transpose(Rows<const float>(source, count, depth, w.cols), out, stride);
     }
-#ifdef __AVX2__
+#ifdef EMBEDPOOL_BYTE_REGISTERS
     if (is_nibbles(w.format)) {
       for (Index strip = 0; strip < count; strip += lanes<float>)
         pack_nibbles(w, first + strip, place, depth, out + strip, stride);
       return;
     }
+#endif
+#ifdef __AVX2__
     if (formats::has_unpack(w.format)) {
       for (Index strip = 0; strip < count; strip += strip_rows) {
         const std::byte* rows[strip_rows];

@@ -1,5 +1,5 @@
 #pragma once
-#include "embedpool/kernels/int8/byte_registers.hpp"
+#include "embedpool/kernels/byte_registers.hpp"
 #include "embedpool/kernels/int8/integer_block.hpp"
 
 namespace embedpool::simd {
