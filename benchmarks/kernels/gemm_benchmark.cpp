@@ -7,10 +7,13 @@
 #include "embedpool/core/matrix.hpp"
 #include "embedpool/kernels/gemm.hpp"
 #include "support/peak.hpp"
+#ifdef EMBEDPOOL_ONEDNN
+#include "support/onednn_gemm.hpp"
+#endif
 
 /// How near does C = A W^T come to the machine's peak for the shapes of SmolLM2-135M and one large one, decoding W from
-/// its storage format in every product or packed once? And C = A W, the way back? Beside them Eigen's product on
-/// decoded weights. "of peak" is the share of the multiply-add peak that was measured in the same process with as many
+/// its storage format in every product or packed once? And C = A W, the way back? Beside them products on decoded weights
+/// by Eigen, and by oneDNN where it is installed. "of peak" is the share of the multiply-add peak that was measured in the same process with as many
 /// threads.
 namespace {
 
@@ -104,6 +107,16 @@ void eigen_gemm(benchmark::State& state) {
   run(state, problem, state.range(3), [&] { c.noalias() = a * w.transpose(); });
 }
 
+#ifdef EMBEDPOOL_ONEDNN
+void onednn_gemm(benchmark::State& state, bool prepacked) {
+  Problem problem(state, format_f32);
+  omp_set_num_threads(static_cast<int>(state.range(3)));
+  bench::OneDnnGemm product(problem.rows, problem.columns, problem.depth, problem.a.data(), problem.w.data(),
+                            problem.c.data(), prepacked);
+  run(state, problem, state.range(3), [&] { product(); });
+}
+#endif
+
 void shapes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"M", "N", "K", "threads"})->UseManualTime()->Unit(benchmark::kMicrosecond)->MinTime(0.05);
   const std::pair<Index, Index> sizes[] = {{960, 576}, {576, 576}, {3072, 576}, {576, 1536}, {4096, 4096}};
@@ -118,5 +131,9 @@ BENCHMARK_CAPTURE(embedpool_packed, f32, format_f32)->Apply(shapes);
 BENCHMARK_CAPTURE(embedpool_backward, f32, format_f32)->Apply(shapes);
 BENCHMARK_CAPTURE(embedpool_backward, q4_1, format_q4_1)->Apply(shapes);
 BENCHMARK(eigen_gemm)->Apply(shapes);
+#ifdef EMBEDPOOL_ONEDNN
+BENCHMARK_CAPTURE(onednn_gemm, plain, false)->Apply(shapes);
+BENCHMARK_CAPTURE(onednn_gemm, prepacked, true)->Apply(shapes);
+#endif
 
 }  // namespace

@@ -1,12 +1,17 @@
 """llama.cpp through llama-cpp-python's low-level interface, one sequence a text.
 
 Texts of one length go into streams of their own, ragged ones into one unified cache, whose dense mask costs less than
-splitting; flash attention is on, micro-batches have 512 tokens: its fastest settings. Only last tokens are outputs.
+splitting; flash attention is on, micro-batches have 512 tokens: its fastest settings.
+
+With `embeddings` on, llama.cpp computes the vocabulary's logits of every token, a quarter of the work and more memory
+than the model. So last tokens alone are outputs here, and their states after the final norm are read on the way.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
+from pathlib import Path
 
 import llama_cpp
 import numpy as np
@@ -18,6 +23,38 @@ UNIFIED_TEXTS = 64
 STREAMS = 8
 
 
+def load_ggml() -> ctypes.CDLL:
+    """The library of tensors below llama.cpp, which the package brings without an interface to it."""
+    ggml = ctypes.CDLL(str(Path(llama_cpp.__file__).parent / "lib" / "libggml-base.so"))
+    ggml.ggml_get_name.restype, ggml.ggml_get_name.argtypes = ctypes.c_char_p, [ctypes.c_void_p]
+    ggml.ggml_nbytes.restype, ggml.ggml_nbytes.argtypes = ctypes.c_size_t, [ctypes.c_void_p]
+    ggml.ggml_backend_tensor_get.restype = None
+    ggml.ggml_backend_tensor_get.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t]
+    return ggml
+
+
+class FinalStates:
+    """Collects the rows of every tensor `result_norm`, which has one for each output token of a micro-batch.
+
+    `callback` is called twice for a tensor: whether it is wanted, and when it has been computed.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._ggml, self._width = load_ggml(), width
+        self.rows: list[np.ndarray] = []
+        self.callback = llama_cpp.ggml_backend_sched_eval_callback(self._evaluate)
+
+    def _evaluate(self, tensor: int, ask: bool, _: int) -> bool:
+        if ask:
+            return self._ggml.ggml_get_name(tensor) == b"result_norm"
+        size = self._ggml.ggml_nbytes(tensor)
+        rows = np.empty((size // 4 // self._width, self._width), dtype=np.float32)
+        if size > 0:
+            self._ggml.ggml_backend_tensor_get(tensor, rows.ctypes.data, 0, size)
+        self.rows.append(rows)
+        return True
+
+
 class Context:
     """A llama.cpp context and the batch that is handed to it."""
 
@@ -25,14 +62,13 @@ class Context:
         params = llama_cpp.llama_context_default_params()
         params.n_ctx = params.n_batch = TOKENS
         params.n_ubatch = 512
-        params.n_seq_max = texts
+        params.n_seq_max = params.n_outputs_max = texts
         params.n_threads = params.n_threads_batch = threads
         params.kv_unified = unified
-        params.embeddings = True
-        params.pooling_type = llama_cpp.LLAMA_POOLING_TYPE_LAST
         params.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED
+        self.states = FinalStates(llama_cpp.llama_model_n_embd(model))
+        params.cb_eval = self.states.callback
         self.context = llama_cpp.llama_init_from_model(model, params)
-        self.width: int = llama_cpp.llama_model_n_embd(model)
         self.batch = llama_cpp.llama_batch_init(TOKENS, 0, 1)
 
     def embed(self, texts: list[TokenIds]) -> np.ndarray:
@@ -46,10 +82,10 @@ class Context:
                 batch.logits[row] = position == len(text) - 1
                 row += 1
         batch.n_tokens = row
+        self.states.rows.clear()
         if llama_cpp.llama_decode(self.context, batch) != 0:
             raise RuntimeError(f"llama_decode failed for {len(texts)} texts of {row} tokens")
-        pooled = [llama_cpp.llama_get_embeddings_seq(self.context, i) for i in range(len(texts))]
-        return np.stack([np.ctypeslib.as_array(row, (self.width,)) for row in pooled])
+        return np.concatenate(self.states.rows)
 
 
 def load(arguments: argparse.Namespace) -> Embed:

@@ -1,7 +1,7 @@
 #pragma once
 #include <algorithm>
 
-#include "embedpool/kernels/int8/byte_registers.hpp"
+#include "embedpool/kernels/byte_registers.hpp"
 #include "support/peak.hpp"
 
 namespace embedpool::bench {

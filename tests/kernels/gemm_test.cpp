@@ -4,6 +4,7 @@
 #include <string>
 
 #include "embedpool/kernels/gemm.hpp"
+#include "embedpool/testing/shuffled_executor.hpp"
 #include "kernels/random_values.hpp"
 
 using namespace embedpool;
@@ -182,6 +183,45 @@ TEST_CASE_TEMPLATE("epilogues do what they say, in whole registers and in the re
     // The exponential of a register and of a single value may differ in the last places.
     REQUIRE(gated[i] ==
             doctest::Approx(Silu::value(plain[i]) * of_up[i]).epsilon(16 * std::numeric_limits<S>::epsilon()));
+  }
+}
+
+TEST_CASE("a product is scaled by rows, and rounded to bfloat16, as its epilogue says") {
+  const Index columns = simd::Tile<float>::width + simd::lanes<float> + 3, depth = 19, rows = 7;
+  const auto a = test::random_values<float>(rows * depth, 9), w = test::random_values<float>(columns * depth, 10),
+             scale = test::random_values<float>(rows, 14);
+  SerialExecutor executor;
+  const Rows<const float> rows_a(a.data(), rows, depth);
+  const auto plain = product<float>(a, rows, view_of(w, columns, depth), executor);
+  std::vector<float> scaled(plain.size());
+  std::vector<bf16> rounded(plain.size());
+  gemm_nt(rows_a, view_of(w, columns, depth), StoreScaled<float>{{scaled.data(), rows, columns}, scale.data()}, executor);
+  gemm_nt(rows_a, view_of(w, columns, depth), StoreBfloat16{{rounded.data(), rows, columns}}, executor);
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    REQUIRE(scaled[i] == plain[i] * scale[i / static_cast<std::size_t>(columns)]);
+    REQUIRE(rounded[i].bits == to_bf16(plain[i]).bits);
+  }
+}
+
+TEST_CASE("rows of a product are summed by text in rising order, whatever the threads") {
+  // Long enough that rows would be split among the workers, and sums over k among blocks of it.
+  const Index columns = 3 * simd::Tile<float>::width + 5, depth = 2100, rows = 130;
+  const auto a = test::random_values<float>(rows * depth, 9), w = test::random_values<float>(columns * depth, 10);
+  std::vector<Index> text_of(static_cast<std::size_t>(rows));
+  for (Index i = 0; i < rows; ++i) text_of[static_cast<std::size_t>(i)] = i < 60 ? 0 : i < 61 ? 1 : 2;
+  SerialExecutor serial;
+  const auto plain = product<float>(a, rows, view_of(w, columns, depth), serial);
+  std::vector<float> expected(static_cast<std::size_t>(3 * columns), 0.0f);
+  for (Index i = 0; i < rows; ++i)
+    for (Index j = 0; j < columns; ++j)
+      expected[static_cast<std::size_t>(text_of[static_cast<std::size_t>(i)] * columns + j)] +=
+          plain[static_cast<std::size_t>(i * columns + j)];
+  for (const Index workers : {1, 2, 5}) {
+    testing::ShuffledExecutor executor(workers);
+    std::vector<float> pooled(expected.size(), 0.0f);
+    gemm_nt(Rows<const float>(a.data(), rows, depth), view_of(w, columns, depth),
+            AddToText<float>{{pooled.data(), 3, columns}, text_of.data()}, executor);
+    CHECK(pooled == expected);
   }
 }
 

@@ -1,4 +1,7 @@
 #pragma once
+#include <type_traits>
+
+#include "embedpool/core/half.hpp"
 #include "embedpool/kernels/activation.hpp"
 #include "embedpool/kernels/gemm_tile.hpp"
 
@@ -41,6 +44,7 @@ template <Real S, std::size_t V, class Value>
 ///
 ///   panel_columns()                         how many columns of C a panel of `Tile::width` sums gives
 ///   store(row, column, sums, count)         `count` columns of C from `column` on; sums is an array of registers
+///   needs_all_rows (optional)               true: rows of a column come in rising order, from one job
 ///
 /// This one stores: C = A W^T.
 template <Real S>
@@ -76,6 +80,50 @@ struct AddTo {
     const S* before = c.row_data(row);
     simd::write_row(c.row_data(row), column, count, sums,
                     [before](const auto& sum, const auto&, Index j) { return simd::load_as(sum, before + j) + sum; });
+  }
+};
+
+/// C = diag(s) A W^T, s [M]: a norm whose gain is folded into W needs nothing else.
+template <Real S>
+struct StoreScaled {
+  Rows<S> c;
+  const S* scale;
+  static constexpr Index panel_columns() noexcept { return simd::Tile<S>::width; }
+  template <std::size_t V>
+  void store(Index row, Index column, const simd::Vector<S> (&sums)[V], Index count) const noexcept {
+    const S s = scale[row];
+    simd::write_row(c.row_data(row), column, count, sums, [s](const auto& sum, const auto&, Index) {
+      return sum * std::remove_cvref_t<decltype(sum)>(s);
+    });
+  }
+};
+
+/// C = A W^T rounded to bfloat16, for an engine that keeps its activations so.
+struct StoreBfloat16 {
+  Rows<bf16> c;
+  static constexpr Index panel_columns() noexcept { return simd::Tile<float>::width; }
+  template <std::size_t V>
+  void store(Index row, Index column, const simd::Vector<float> (&sums)[V], Index count) const noexcept {
+    alignas(64) float values[V * simd::Vector<float>::size];
+    for (std::size_t v = 0; v < V; ++v) sums[v].store_aligned(values + v * simd::Vector<float>::size);
+    for (Index j = 0; j < count; ++j) c(row, column + j) = to_bf16(values[j]);
+  }
+};
+
+/// pooled[t] += the rows of A W^T that belong to text t, in rising order: a map and the mean behind it without C.
+///
+/// Shapes  pooled [texts, N]; text_of [M], the text of each row
+/// Order   one job takes all rows of a column (needs_all_rows), so a text's sum does not depend on the executor; it
+///         starts from what pooled held, so begin with zeros
+template <Real S>
+struct AddToText {
+  static constexpr bool needs_all_rows = true;
+  Rows<S> pooled;
+  const Index* text_of;
+  static constexpr Index panel_columns() noexcept { return simd::Tile<S>::width; }
+  template <std::size_t V>
+  void store(Index row, Index column, const simd::Vector<S> (&sums)[V], Index count) const noexcept {
+    AddTo<S>{pooled}.store(text_of[row], column, sums, count);
   }
 };
 

@@ -143,7 +143,8 @@ void gemm_job(Rows<const T> a, const Panels& panels, Index columns, const Epilog
 /// C = epilogue(A panels). Groups of panels are the jobs.
 template <Operand T, class Panels, class Epilogue, Executor E>
 void gemm_panels(Rows<const T> a, const Panels& panels, Index columns, const Epilogue& epilogue, E& executor) {
-  const GemmPlan plan = GemmPlan::make<T>(a.rows, panels, executor.workers());
+  GemmPlan plan = GemmPlan::make<T>(a.rows, panels, executor.workers());
+  if constexpr (requires { Epilogue::needs_all_rows; }) plan.split = 0;
   const Index whole = plan.groups - plan.split;
   executor.parallel_for(whole + plan.split * plan.pieces, [&](Index job, Index) {
     const Index begin = (job < whole ? job : whole + (job - whole) / plan.pieces) * plan.group;

@@ -92,6 +92,7 @@ template <class Panels, class Epilogue, Executor E>
 void int8_gemm_panels(const QuantizedRows& a, const Panels& panels, Index columns, const Epilogue& epilogue,
                       E& executor) {
   GemmPlan plan = GemmPlan::make<float>(a.rows(), panels, executor.workers());
+  if constexpr (requires { Epilogue::needs_all_rows; }) plan.split = 0;
   // Records of integers are a third of the panel that floats would make.
   plan.block = std::min(panels.depth(), 4096 * 64 / (plan.group * Tile<float>::width));
   const Index panels_ahead = executor.workers() * plan.group;  // those that a worker will likely be given next
