@@ -4,7 +4,8 @@ Texts of one length go into streams of their own, ragged ones into one unified c
 splitting; flash attention is on, micro-batches have 512 tokens: its fastest settings.
 
 With `embeddings` on, llama.cpp computes the vocabulary's logits of every token, a quarter of the work and more memory
-than the model. So last tokens alone are outputs here, and their states after the final norm are read on the way.
+than the model. So last tokens alone are outputs here, and their states after the final norm are read on the way. A
+format that ends in `+api`, e.g. `shipped+api`, takes embeddings and pooling from llama.cpp as its users do.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class FinalStates:
     """
 
     def __init__(self, width: int) -> None:
-        self._ggml, self._width = load_ggml(), width
+        self._ggml, self.width = load_ggml(), width
         self.rows: list[np.ndarray] = []
         self.callback = llama_cpp.ggml_backend_sched_eval_callback(self._evaluate)
 
@@ -48,7 +49,7 @@ class FinalStates:
         if ask:
             return self._ggml.ggml_get_name(tensor) == b"result_norm"
         size = self._ggml.ggml_nbytes(tensor)
-        rows = np.empty((size // 4 // self._width, self._width), dtype=np.float32)
+        rows = np.empty((size // 4 // self.width, self.width), dtype=np.float32)
         if size > 0:
             self._ggml.ggml_backend_tensor_get(tensor, rows.ctypes.data, 0, size)
         self.rows.append(rows)
@@ -58,16 +59,21 @@ class FinalStates:
 class Context:
     """A llama.cpp context and the batch that is handed to it."""
 
-    def __init__(self, model: llama_cpp.llama_model_p, threads: int, texts: int, unified: bool) -> None:
+    def __init__(self, model: llama_cpp.llama_model_p, threads: int, texts: int, unified: bool, api: bool) -> None:
         params = llama_cpp.llama_context_default_params()
         params.n_ctx = params.n_batch = TOKENS
         params.n_ubatch = 512
-        params.n_seq_max = params.n_outputs_max = texts
+        params.n_seq_max = texts
         params.n_threads = params.n_threads_batch = threads
         params.kv_unified = unified
         params.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED
         self.states = FinalStates(llama_cpp.llama_model_n_embd(model))
-        params.cb_eval = self.states.callback
+        self.api = params.embeddings = api
+        if api:
+            params.pooling_type = llama_cpp.LLAMA_POOLING_TYPE_LAST
+        else:
+            params.n_outputs_max = texts
+            params.cb_eval = self.states.callback
         self.context = llama_cpp.llama_init_from_model(model, params)
         self.batch = llama_cpp.llama_batch_init(TOKENS, 0, 1)
 
@@ -85,19 +91,23 @@ class Context:
         self.states.rows.clear()
         if llama_cpp.llama_decode(self.context, batch) != 0:
             raise RuntimeError(f"llama_decode failed for {len(texts)} texts of {row} tokens")
-        return np.concatenate(self.states.rows)
+        if not self.api:
+            return np.concatenate(self.states.rows)
+        pooled = [llama_cpp.llama_get_embeddings_seq(self.context, i) for i in range(len(texts))]
+        return np.stack([np.ctypeslib.as_array(one, (self.states.width,)) for one in pooled])
 
 
 def load(arguments: argparse.Namespace) -> Embed:
     log = llama_cpp.llama_log_callback(lambda *_: None)
     llama_cpp.llama_log_set(log, None)
     llama_cpp.llama_backend_init()
-    path = arguments.prepared / f"{arguments.format}.gguf"
+    name, _, access = arguments.format.partition("+")
+    path = arguments.prepared / f"{name}.gguf"
     model = llama_cpp.llama_model_load_from_file(str(path).encode(), llama_cpp.llama_model_default_params())
     if model is None:
         raise SystemExit(f"llama.cpp cannot load {path}")
-    unified = Context(model, arguments.threads, UNIFIED_TEXTS, unified=True)
-    streams = Context(model, arguments.threads, STREAMS, unified=False)
+    unified = Context(model, arguments.threads, UNIFIED_TEXTS, unified=True, api=access == "api")
+    streams = Context(model, arguments.threads, STREAMS, unified=False, api=access == "api")
 
     def embed(texts: list[TokenIds]) -> np.ndarray:
         _ = log  # llama.cpp holds the callback only by its address

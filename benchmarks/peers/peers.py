@@ -22,7 +22,7 @@ TEXTS = [ROOT / "examples/data" / name for name in ("sts-images.tsv", "calibrati
 REFERENCE = "transformers"
 ENGINES = (
     "embedpool:f32 transformers torch onnxruntime openvino llama_cpp:f32 llama_cpp:f16 llama_cpp:q8_0 "
-    "llama_cpp:shipped llama_cpp:q4_0"
+    "llama_cpp:shipped llama_cpp:shipped+api llama_cpp:q4_0"
 ).split()
 MORE_ENGINES = "default: %(default)s; also embedpool:bf16, embedpool:int8, torch:compiled"
 

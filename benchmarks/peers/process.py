@@ -48,7 +48,7 @@ class EngineSpec:
     @property
     def exact(self) -> bool:
         """Whether weights and arithmetic are float32, so that embeddings must agree."""
-        return self.format in ("f32", "compiled")
+        return self.format.partition("+")[0] in ("f32", "compiled")
 
 
 @dataclass(frozen=True)
