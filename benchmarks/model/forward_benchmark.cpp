@@ -14,6 +14,7 @@
 #include "embedpool/core/thread_pool.hpp"
 #include "embedpool/nn/bfloat16_compute.hpp"
 #include "embedpool/nn/int8_compute.hpp"
+#include "embedpool/nn/packed_compute.hpp"
 #include "support/peak.hpp"
 #include "support/smollm2.hpp"
 
@@ -83,6 +84,8 @@ void register_compute(const std::string& name, const Decoder<float>& decoder, Co
 const bool registered = [] {
   const Decoder<float> decoder = bench::smollm2();
   register_compute("f32", decoder, FullPrecision{});
+  ThreadPool pool;
+  register_compute("f32, weights packed at load", decoder, PackedCompute<float>(decoder.weights().blocks, pool));
   register_compute("bf16", decoder, Bfloat16Compute{});
   register_compute("int8", decoder, Int8Compute{});
   return true;

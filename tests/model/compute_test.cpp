@@ -7,6 +7,7 @@
 #include "embedpool/core/matrix.hpp"
 #include "embedpool/core/thread_pool.hpp"
 #include "embedpool/nn/any_compute.hpp"
+#include "embedpool/nn/packed_compute.hpp"
 #include "embedpool/testing/shuffled_executor.hpp"
 #include "model/random_decoder.hpp"
 
@@ -158,4 +159,16 @@ TEST_CASE("weights without integers are computed in full precision by the 8-bit 
   const auto decoder = test::random_decoder<float>(test::small_config("llama"));  // widths are no whole blocks either
   const auto texts = test::random_texts(decoder.config().vocabulary);
   CHECK(states(decoder.with_compute(Int8Compute{}), texts) == states(decoder, texts));
+}
+
+TEST_CASE("weights packed beforehand give the bits of weights decoded on the way") {
+  for (const std::string architecture : {"llama", "qwen2", "mixtral"}) {
+    CAPTURE(architecture);
+    const auto decoder = mixed_decoder(architecture);
+    const auto texts = test::random_texts(decoder.config().vocabulary);
+    SerialExecutor serial;
+    const PackedCompute<float> packed(decoder.weights().blocks, serial);
+    CHECK(states(decoder.with_compute(packed), texts) == states(decoder, texts));
+    CHECK(states(decoder.with_compute(PackedCompute<float>{}), texts) == states(decoder, texts));  // nothing packed
+  }
 }
