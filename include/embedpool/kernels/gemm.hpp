@@ -66,8 +66,7 @@ struct GemmScratch {
 /// has one chain in rising k.
 ///
 ///   group    panels that a job makes and multiplies with: what the source makes at once, and 64 columns where A is
-///   long,
-///            so that rows of A that were fetched serve all of them
+///            long, so that rows of A that were fetched serve all of them
 ///   block    longest run of k that is made at once: the panels of it stay in the second cache beside the rows of A; a
 ///            multiple of every format's block
 ///   split    groups at the end that are split by rows into `pieces` jobs each, so that all workers end together

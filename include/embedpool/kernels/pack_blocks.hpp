@@ -44,9 +44,8 @@ inline constexpr Index strip_rows = 16;
 /// Decodes `depth` values of each of sixteen rows k-major: out[k * stride + i] = value k of row i, for the first
 /// `count` rows. The integers are transposed as bytes, sixteen to a register, and become floats on their way out.
 ///
-/// Requires  formats::has_unpack(format); rows[i] points at the block that holds value 0, or is null for a row of
-/// zeros;
-///           depth is a multiple of the block; count is 8 or 16
+/// Requires  formats::has_unpack(format); rows[i] points at the block that holds value 0, or is null for a row
+///           of zeros; depth is a multiple of the block; count is 8 or 16
 inline void pack_blocks(Format format, const std::byte* const (&rows)[strip_rows], Index depth, float* out,
                         Index stride, Index count) noexcept {
   const FormatInfo layout = info(format);

@@ -26,9 +26,8 @@ concept BatchedHead = PreparedHead<H, S> && std::default_initializable<typename 
 ///
 /// Beyond the syntax, a model promises that
 ///   - forward_all_kept gives what forward_all gives, and leaves in Batch what backward_all needs;
-///   - backward_all *adds* to dparams, dkeys[b] [keys of b, D] and dprepared, the gradient of what was prepared; it
-///   uses
-///     the batch up, and sums over texts in an order that depends on the batch alone, not on the executor;
+///   - backward_all *adds* to dparams, dkeys[b] [keys of b, D] and dprepared, the gradient of what was prepared;
+///     it uses the batch up, and sums over texts in an order that depends on the batch alone, not on the executor;
 ///   - chain *adds* to dparams what dprepared stands for: once for as many batches as were summed in it.
 template <class H, class S>
 concept BatchTrainedHead = BatchedHead<H, S> && std::default_initializable<typename H::template PreparedGradient<S>> &&

@@ -14,8 +14,9 @@ enum class Residual {
 /// The trainable head of "Pooling And Attention", as its released code has it: r latents ask, the keys answer.
 ///
 ///   h'_k = h_k + table[slot_k]                                       (with layer_table)
-///   x_i  = residual_i + sum over heads of softmax(q_i K^T / sqrt(d)) V Wo^T,   q = LN(latents) Wq^T, [K V] = LN(h')
-///   Wkv^T e    = 1/r sum_i [ x_i + GEGLU(LN(x_i)) ]                        (no L2: that is a step of its own)
+///   x_i  = residual_i + sum over heads of softmax(q_i K^T / sqrt(d)) V Wo^T
+///          with q = LN(latents) Wq^T and [K V] = LN(h') Wkv^T
+///   e    = 1/r sum_i [ x_i + GEGLU(LN(x_i)) ]                        (no L2: that is a step of its own)
 ///
 /// Shapes  keys [n, D] -> e [D]; names and shapes of the parameters are those of the published checkpoints
 /// Note    with one key every attention weight is 1 and to_q, the K half of to_kv and norm_context have gradient 0
