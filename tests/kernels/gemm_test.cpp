@@ -195,7 +195,7 @@ TEST_CASE("a product is scaled by rows, and rounded to bfloat16, as its epilogue
   const auto plain = product<float>(a, rows, view_of(w, columns, depth), executor);
   std::vector<float> scaled(plain.size());
   std::vector<bf16> rounded(plain.size());
-  gemm_nt(rows_a, view_of(w, columns, depth), StoreScaled<float>{{scaled.data(), rows, columns}, scale.data()}, executor);
+  gemm_nt(rows_a, view_of(w, columns, depth), StoreRowsScaled<float>{{scaled.data(), rows, columns}, scale.data()}, executor);
   gemm_nt(rows_a, view_of(w, columns, depth), StoreBfloat16{{rounded.data(), rows, columns}}, executor);
   for (std::size_t i = 0; i < plain.size(); ++i) {
     REQUIRE(scaled[i] == plain[i] * scale[i / static_cast<std::size_t>(columns)]);

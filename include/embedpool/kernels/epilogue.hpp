@@ -83,18 +83,29 @@ struct AddTo {
   }
 };
 
-/// C = diag(s) A W^T, s [M]: a norm whose gain is folded into W needs nothing else.
+/// C = s A W^T: the first product of a LoRA pair.
 template <Real S>
 struct StoreScaled {
+  Rows<S> c;
+  S scale;
+  static constexpr Index panel_columns() noexcept { return simd::Tile<S>::width; }
+  template <std::size_t V>
+  void store(Index row, Index column, const simd::Vector<S> (&sums)[V], Index count) const noexcept {
+    simd::write_row(c.row_data(row), column, count, sums, [this](const auto& sum, const auto&, Index) {
+      return sum * std::remove_cvref_t<decltype(sum)>(scale);
+    });
+  }
+};
+
+/// C = diag(s) A W^T, s [M]: a norm whose gain is folded into W needs nothing else.
+template <Real S>
+struct StoreRowsScaled {
   Rows<S> c;
   const S* scale;
   static constexpr Index panel_columns() noexcept { return simd::Tile<S>::width; }
   template <std::size_t V>
   void store(Index row, Index column, const simd::Vector<S> (&sums)[V], Index count) const noexcept {
-    const S s = scale[row];
-    simd::write_row(c.row_data(row), column, count, sums, [s](const auto& sum, const auto&, Index) {
-      return sum * std::remove_cvref_t<decltype(sum)>(s);
-    });
+    StoreScaled<S>{c, scale[row]}.store(row, column, sums, count);
   }
 };
 

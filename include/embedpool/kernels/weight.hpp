@@ -1,8 +1,10 @@
 #pragma once
+#include <cassert>
 #include <cstddef>
 #include <string_view>
+#include <type_traits>
 
-#include "embedpool/core/types.hpp"
+#include "embedpool/core/rows.hpp"
 
 namespace embedpool {
 
@@ -58,5 +60,13 @@ struct WeightView {
   constexpr Index row_bytes() const noexcept { return cols / info(format).block_values * info(format).block_bytes; }
   constexpr const std::byte* row(Index n) const noexcept { return data + n * row_bytes(); }
 };
+
+/// A matrix of reals in memory as the products take it. Requires: rows without gaps between them
+template <class T>
+WeightView weight_view(Rows<T> w) noexcept {
+  assert(w.rows <= 1 || w.stride == w.cols);
+  const bool is_double = std::is_same_v<std::remove_const_t<T>, double>;
+  return {reinterpret_cast<const std::byte*>(w.data), is_double ? Format::F64 : Format::F32, w.rows, w.cols};
+}
 
 }  // namespace embedpool

@@ -38,8 +38,7 @@ class DecoderParameters {
     for_each_tensor(weights, config_, [&](const DecoderTensorPlace&, auto& target) {
       const std::shared_ptr<Matrix<S>>& value = tensors_[i++].value;
       if constexpr (std::is_same_v<std::remove_cvref_t<decltype(target)>, WeightView>) {
-        target = {reinterpret_cast<const std::byte*>(value->data()),
-                  sizeof(S) == sizeof(double) ? Format::F64 : Format::F32, value->rows(), value->cols()};
+        target = weight_view(rows_of(*value));
         weights.keep_alive.push_back(value);
       } else {
         target.assign(value->data(), value->data() + value->size());

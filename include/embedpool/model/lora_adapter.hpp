@@ -58,8 +58,7 @@ Decoder<S> merged(const Decoder<S>& decoder, const LoraAdapter<S>& adapter) {
     require_equal(where, "rows of B", lora.b.rows(), target->rows);
     require_equal(where, "rank of B", lora.b.cols(), lora.a.rows());
     auto sum = std::make_shared<Matrix<S>>(merged_weight(*target, detail::in_stored_order(lora, place.kind, config)));
-    *target = {reinterpret_cast<const std::byte*>(sum->data()), sizeof(S) == sizeof(double) ? Format::F64 : Format::F32,
-               sum->rows(), sum->cols()};
+    *target = weight_view(rows_of(*sum));
     weights.keep_alive.push_back(std::move(sum));
   }
   return {config, std::move(weights)};

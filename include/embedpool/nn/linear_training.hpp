@@ -40,26 +40,6 @@ struct LoraScratch {
   AlignedBuffer<S> transposed{};  ///< [r, out] gradient of B, on its side
 };
 
-/// C = s A W^T
-template <Real S>
-struct ScaleTo {
-  Rows<S> c;
-  S scale;
-  static constexpr Index panel_columns() noexcept { return simd::Tile<S>::width; }
-  template <std::size_t V>
-  void store(Index row, Index column, const simd::Vector<S> (&sums)[V], Index count) const noexcept {
-    simd::write_row(c.row_data(row), column, count, sums,
-                    [this](const auto& sum, const auto&, Index) { return sum * std::remove_cvref_t<decltype(sum)>(scale); });
-  }
-};
-
-/// A matrix of reals as products take it.
-template <Real S>
-WeightView weight_view(const Matrix<S>& m) noexcept {
-  return {reinterpret_cast<const std::byte*>(m.data()), sizeof(S) == sizeof(double) ? Format::F64 : Format::F32, m.rows(),
-          m.cols()};
-}
-
 namespace detail {
 /// drop(x) in scratch memory, or x itself without dropout.
 template <Real S, Executor E>
@@ -79,7 +59,7 @@ void lora_products(Rows<const S> x, const TrainedLinear<S>& map, const Dropout& 
   for (std::size_t i = 0; i < kept.size(); ++i) {
     const LoraPair<S>& pair = *map.lora[i].pair;
     const Rows<const S> input = detail::dropped(x, dropout, map.lora[i].place, scratch, executor);
-    gemm_nt(input, weight_view(pair.a), ScaleTo<S>{kept[i].rows(x.rows, pair.a.rows()), pair.scale}, executor);
+    gemm_nt(input, weight_view(rows_of(pair.a)), StoreScaled<S>{kept[i].rows(x.rows, pair.a.rows()), pair.scale}, executor);
   }
 }
 
@@ -90,7 +70,7 @@ void lora_forward(Rows<const S> x, const TrainedLinear<S>& map, const Dropout& d
   lora_products(x, map, dropout, kept, scratch, executor);
   for (std::size_t i = 0; i < kept.size(); ++i) {
     const LoraPair<S>& pair = *map.lora[i].pair;
-    gemm_nt(Rows<const S>(kept[i].rows(x.rows, pair.a.rows())), weight_view(pair.b), AddTo<S>{y}, executor);
+    gemm_nt(Rows<const S>(kept[i].rows(x.rows, pair.a.rows())), weight_view(rows_of(pair.b)), AddTo<S>{y}, executor);
   }
 }
 
@@ -140,7 +120,7 @@ void linear_training_backward(Rows<const S> x, Rows<const S> dy, const TrainedLi
     const auto& [pair, gradient, place] = map.lora[i];
     const Index rank = pair->a.rows();
     const Rows<S> dproduct = scratch.dproduct.rows(x.rows, rank);  // [N, r]
-    gemm_nn(dy, weight_view(pair->b), ScaleTo<S>{dproduct, pair->scale}, executor);
+    gemm_nn(dy, weight_view(rows_of(pair->b)), StoreScaled<S>{dproduct, pair->scale}, executor);
     if (gradient != nullptr) {
       const Rows<const S> input = detail::dropped(x, dropout, place, scratch, executor);
       gemm_tn(Rows<const S>(dproduct), input, rows_of(gradient->a), executor);  // [r, in]
@@ -152,10 +132,10 @@ void linear_training_backward(Rows<const S> x, Rows<const S> dy, const TrainedLi
     }
     if (!wants_dx) continue;
     if (!dropout.active()) {
-      gemm_nn(Rows<const S>(dproduct), weight_view(pair->a), AddTo<S>{dx}, executor);
+      gemm_nn(Rows<const S>(dproduct), weight_view(rows_of(pair->a)), AddTo<S>{dx}, executor);
     } else {
       const Rows<S> behind = scratch.dropped.rows(x.rows, x.cols);
-      gemm_nn(Rows<const S>(dproduct), weight_view(pair->a), StoreTo<S>{behind}, executor);
+      gemm_nn(Rows<const S>(dproduct), weight_view(rows_of(pair->a)), StoreTo<S>{behind}, executor);
       dropout.backward(place, Rows<const S>(behind), dx, executor);
     }
   }

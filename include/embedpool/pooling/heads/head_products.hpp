@@ -7,13 +7,6 @@
 /// one chain of multiply-adds in rising k, as in gemm_nt, so that no result depends on the number of rows or threads.
 namespace embedpool::head_math {
 
-/// A parameter as the products with storage formats see it.
-template <Real S>
-WeightView weight_view(Rows<const S> w) noexcept {
-  return {reinterpret_cast<const std::byte*>(w.data), std::same_as<S, float> ? Format::F32 : Format::F64, w.rows,
-          w.cols};
-}
-
 /// out[j * stride + i] = in[i][j], for any shape.
 template <Real S>
 void transpose_any(Rows<const S> in, S* out, Index stride) noexcept {
