@@ -1,11 +1,40 @@
 #pragma once
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "embedpool/train/contrastive_texts.hpp"
 #include "embedpool/train/trainable_model.hpp"
 
 namespace embedpool {
+
+namespace detail {
+/// f(first text, texts, key) for every `chunk` texts in turn; key.first_text goes with them.
+template <class Text, class F>
+void for_each_chunk(std::span<const Text> texts, Index chunk, const DropoutKey& key, F&& f) {
+  const Index count = static_cast<Index>(texts.size());
+  for (Index first = 0; first < count; first += chunk) {
+    DropoutKey part = key;
+    part.first_text = key.first_text + first;
+    f(first, texts.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(std::min(chunk, count - first))), part);
+  }
+}
+}  // namespace detail
+
+/// The embeddings of texts, nothing kept for backward, `chunk` texts at a time (0: all at once). The bits do not depend
+/// on the chunk.
+template <TrainableModel Model, Executor E>
+Matrix<typename Model::Scalar> embed_in_chunks(Model& model, std::span<const typename Model::Text> texts, Index chunk,
+                                               const DropoutKey& key, E& executor) {
+  Matrix<typename Model::Scalar> embeddings;
+  const Index count = static_cast<Index>(texts.size());
+  detail::for_each_chunk(texts, chunk > 0 ? chunk : count, key, [&](Index first, auto part, const DropoutKey& coins) {
+    const Matrix<typename Model::Scalar> some = model.embed(part, coins, executor);
+    if (embeddings.size() == 0) embeddings.resize(count, some.cols());
+    embeddings.middleRows(first, some.rows()) = some;
+  });
+  return embeddings;
+}
 
 /// Adds the gradients of a contrastive loss over a batch to those of the model, and returns the loss.
 ///
@@ -36,24 +65,11 @@ double contrastive_gradients(Model& model, const ContrastiveTexts<typename Model
         executor);
     return value;
   }
-  const auto for_each_chunk = [&](auto&& f) {
-    for (Index first = 0; first < count; first += chunk) {
-      DropoutKey part = key;
-      part.first_text = key.first_text + first;
-      const Index size = std::min(chunk, count - first);
-      f(first, size, texts.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(size)), part);
-    }
-  };
-  Matrix<S> embeddings;
-  for_each_chunk([&](Index first, Index size, auto part, const DropoutKey& coins) {
-    const Matrix<S> some = model.embed(part, coins, executor);
-    if (embeddings.size() == 0) embeddings.resize(count, some.cols());
-    embeddings.middleRows(first, size) = some;
-  });
+  const Matrix<S> embeddings = embed_in_chunks(model, texts, chunk, key, executor);
   value = contrastive_loss(loss, embeddings, batch.queries, batch.documents, gradient);
-  for_each_chunk([&](Index first, Index size, auto part, const DropoutKey& coins) {
+  detail::for_each_chunk(texts, chunk, key, [&](Index first, auto part, const DropoutKey& coins) {
     model.embed_and_back(
-        part, coins, [&](const Matrix<S>&) { return Matrix<S>(gradient.middleRows(first, size)); }, executor);
+        part, coins, [&](const Matrix<S>& some) { return Matrix<S>(gradient.middleRows(first, some.rows())); }, executor);
   });
   return value;
 }

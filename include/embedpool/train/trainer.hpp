@@ -91,15 +91,8 @@ class Trainer {
   double evaluate(const Texts& batch, E& executor) {
     batch.check();
     const std::span<const typename Model::Text> texts(batch.texts);
-    const Index count = static_cast<Index>(texts.size()), chunk = settings_.chunk > 0 ? settings_.chunk : count;
-    Matrix<Scalar> embeddings, unused;
-    for (Index first = 0; first < count; first += chunk) {
-      const Index size = std::min(chunk, count - first);
-      const auto part = texts.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(size));
-      const Matrix<Scalar> some = model_->embed(part, DropoutKey{}, executor);
-      if (embeddings.size() == 0) embeddings.resize(count, some.cols());
-      embeddings.middleRows(first, size) = some;
-    }
+    const Matrix<Scalar> embeddings = embed_in_chunks(*model_, texts, settings_.chunk, DropoutKey{}, executor);
+    Matrix<Scalar> unused;
     const Loss loss = batch.in_batch_negatives ? loss_ : without_in_batch_negatives(loss_);
     return contrastive_loss(loss, embeddings, batch.queries, batch.documents, unused);
   }
