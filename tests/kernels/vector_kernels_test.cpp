@@ -126,31 +126,6 @@ TEST_CASE_TEMPLATE("norms agree with their formulas at every remainder, in place
   }
 }
 
-TEST_CASE("a rotation turns pairs by position, in both layouts, and back") {
-  const std::vector<double> frequencies{1.0, 0.1};
-  const RotaryTable<double> table(frequencies, 5);
-  Segments segments = Segments::from_offsets(std::vector<Index>{0, 2, 5});
-  SerialExecutor executor;
-  for (const RotaryStyle style : {RotaryStyle::halves, RotaryStyle::interleaved}) {
-    auto x = test::random_values<double>(5 * 8, 8);
-    const auto before = x;
-    rotate(Rows<double>(x.data(), 5, 8), 2, segments, table, style, executor);
-    const Index positions[] = {0, 1, 0, 1, 2};
-    for (Index row = 0; row < 5; ++row)
-      for (Index head = 0; head < 2; ++head)
-        for (Index pair = 0; pair < 2; ++pair) {
-          const Index base = row * 8 + head * 4;
-          const auto a = static_cast<std::size_t>(style == RotaryStyle::halves ? base + pair : base + 2 * pair);
-          const auto b = static_cast<std::size_t>(style == RotaryStyle::halves ? base + pair + 2 : base + 2 * pair + 1);
-          const double angle = static_cast<double>(positions[row]) * frequencies[static_cast<std::size_t>(pair)];
-          CHECK(x[a] == doctest::Approx(before[a] * std::cos(angle) - before[b] * std::sin(angle)).epsilon(1e-14));
-          CHECK(x[b] == doctest::Approx(before[a] * std::sin(angle) + before[b] * std::cos(angle)).epsilon(1e-14));
-        }
-    for (Index row = 0; row < 5; ++row) rotate_row(x.data() + row * 8, 2, positions[row], table, style, -1.0);
-    for (std::size_t i = 0; i < x.size(); ++i) CHECK(x[i] == doctest::Approx(before[i]).epsilon(1e-14));
-  }
-}
-
 TEST_CASE_TEMPLATE("a rotation and norms by registers agree with their definitions at every remainder", S, float,
                    double) {
   for (Index n = 1; n <= 3 * simd::lanes<S> + 1; ++n) {

@@ -3,7 +3,6 @@
 #include <span>
 #include <vector>
 
-#include "embedpool/core/segments.hpp"
 #include "embedpool/kernels/norm.hpp"
 #include "embedpool/kernels/transpose.hpp"
 
@@ -115,17 +114,5 @@ void rotate_row(S* x, Index heads, Index position, const RotaryTable<S>& table, 
 }  // namespace simd
 
 using simd::rotate_row;
-
-/// Turns the heads of packed rows, each by its token's position in its text (from 0).
-///
-/// Shapes  x [N, heads d]
-template <Real S, Executor E>
-void rotate(Rows<S> x, Index heads, const Segments& segments, const RotaryTable<S>& table, RotaryStyle style,
-            E& executor) {
-  executor.parallel_for(segments.size(), [&](Index b, Index) {
-    for (Index t = 0; t < segments.shape(b).tokens; ++t)
-      rotate_row(x.row_data(segments.offset(b) + t), heads, t, table, style);
-  });
-}
 
 }  // namespace embedpool

@@ -2,7 +2,7 @@
 #include "embedpool/kernels/gated_backward.hpp"
 #include "embedpool/nn/feed_forward.hpp"
 #include "embedpool/nn/linear_training.hpp"
-#include "embedpool/nn/rotary_embedding_backward.hpp"
+#include "embedpool/nn/head_norm_backward.hpp"
 
 namespace embedpool {
 

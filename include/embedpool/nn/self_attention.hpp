@@ -74,8 +74,8 @@ Rows<S> self_attention_forward(const SelfAttentionWeights<S>& w, const SelfAtten
     head_norm(query, heads, w.query_norm, shape.norm_epsilon, executor);
     head_norm(key, kv_heads, w.key_norm, shape.norm_epsilon, executor);
   }
-  rotate_selected(query, heads, queries, rotary, shape.rotary_style, executor);
-  rotate_selected(key, kv_heads, held, rotary, shape.rotary_style, executor);
+  rotate(query, heads, queries, rotary, shape.rotary_style, executor);
+  rotate(key, kv_heads, held, rotary, shape.rotary_style, executor);
 
   const Rows<S> mixed = cache.mixed.rows(rows.rows, w.output.cols);
   masked_attention(Rows<const S>(query), repeat_shared_rows(Rows<const S>(key), segments, held, cache.every_key),

@@ -1,7 +1,7 @@
 #pragma once
 #include "embedpool/attention/masked_attention_backward.hpp"
 #include "embedpool/nn/linear_training.hpp"
-#include "embedpool/nn/rotary_embedding_backward.hpp"
+#include "embedpool/nn/head_norm_backward.hpp"
 #include "embedpool/nn/selected_rows_training.hpp"
 #include "embedpool/nn/self_attention.hpp"
 #include "embedpool/nn/training_context.hpp"
@@ -71,8 +71,8 @@ void self_attention_training_forward(const TrainedAttention<S>& w, const SelfAtt
     head_norm(query, heads, *w.query_norm.gain, shape.norm_epsilon, executor);
     head_norm(key, kv_heads, *w.key_norm.gain, shape.norm_epsilon, executor);
   }
-  rotate_selected(query, heads, at.queries, at.rotary, shape.rotary_style, executor);
-  rotate(key, kv_heads, at.segments, at.rotary, shape.rotary_style, executor);
+  rotate(query, heads, at.queries, at.rotary, shape.rotary_style, executor);
+  rotate(key, kv_heads, RowSelection::all(at.segments), at.rotary, shape.rotary_style, executor);
 
   const Rows<S> mixed = record.mixed.rows(y.rows, w.output.weight.cols);
   masked_attention(Rows<const S>(query), Rows<const S>(key), Rows<const S>(value), at.segments, at.queries, shape.attention,
@@ -100,8 +100,8 @@ void self_attention_training_backward(const TrainedAttention<S>& w, const SelfAt
   const Rows<S> dvalue = scratch.dvalue.rows(x.rows, kv_width);
   masked_attention_backward(query, key, value, at.segments, at.queries, shape.attention, at.mask, Rows<const S>(dmixed),
                             dquery, dkey, dvalue, executor);
-  rotate_back(dquery, heads, at.segments, at.queries, at.rotary, shape.rotary_style, executor);
-  rotate_back(dkey, kv_heads, at.segments, RowSelection::all(at.segments), at.rotary, shape.rotary_style, executor);
+  rotate(dquery, heads, at.queries, at.rotary, shape.rotary_style, executor, S(-1));
+  rotate(dkey, kv_heads, RowSelection::all(at.segments), at.rotary, shape.rotary_style, executor, S(-1));
 
   // dmixed and dkey's own memory are free again where the norm over heads needs a second buffer.
   if (!w.query_norm.gain->empty()) {

@@ -3,22 +3,8 @@
 
 #include "embedpool/core/matrix.hpp"
 #include "embedpool/kernels/norm_backward.hpp"
-#include "embedpool/nn/rotary_embedding.hpp"
 
 namespace embedpool {
-
-/// The way back through rotate_selected, in place: a rotation's transpose is the rotation by the opposite angle.
-///
-/// Shapes  dx [selection.rows(), heads d], packed by the selection
-template <Real S, Executor E>
-void rotate_back(Rows<S> dx, Index heads, const Segments& segments, const RowSelection& selection,
-                 const RotaryTable<S>& table, RotaryStyle style, E& executor) {
-  executor.parallel_for(segments.size(), [&](Index b, Index) {
-    const Interval held = selection.held(b);
-    for (Index t = held.begin; t < held.end; ++t)
-      rotate_row(dx.row_data(selection.first_row(b) + t - held.begin), heads, t, table, style, S(-1));
-  });
-}
 
 /// The gain of an RMSNorm in training.
 template <Real S>
