@@ -3,13 +3,12 @@
 #include <vector>
 
 #include "embedpool/attention/mask.hpp"
+#include "embedpool/attention/small_panels.hpp"
 #include "embedpool/core/aligned_buffer.hpp"
 #include "embedpool/core/executor.hpp"
 #include "embedpool/core/layer_states.hpp"
 #include "embedpool/kernels/dot.hpp"
-#include "embedpool/kernels/epilogue.hpp"
 #include "embedpool/kernels/softmax.hpp"
-#include "embedpool/kernels/transpose.hpp"
 
 namespace embedpool {
 
@@ -56,14 +55,11 @@ namespace simd {
 /// Queries that share their key interval's bounds and a pass over the packed keys.
 inline constexpr Index query_tile = 48;
 
-/// Keys and values of every (text, key/value head), packed as panels that the GEMM tile multiplies with: keys
-/// transposed, [d, Tile::width] a panel of keys; values [tokens, Tile::width] a panel of columns. Registers that are
-/// partly filled are filled up with zeros, those of a panel that would be empty are never read.
+/// Keys and values of every (text, key/value head), packed as SmallPanels: keys for scores, values to be mixed.
 template <Real S>
 class PackedKeysValues {
  public:
-  static constexpr Index width = Tile<S>::width;
-  static constexpr Index panels_of(Index count) noexcept { return (count + width - 1) / width; }
+  using Panels = SmallPanels<S>;
 
   template <Executor E>
   void pack(Rows<const S> k, Rows<const S> v, const Segments& segments, const AttentionShape& shape, E& executor) {
@@ -81,45 +77,20 @@ class PackedKeysValues {
       const auto part = [&](Rows<const S> rows) {
         return rows.middle_rows(segments.offset(b), tokens).middle_cols(g * shape.head_dim, shape.head_dim);
       };
-      pack_keys(part(k), keys);
-      pack_values(part(v), keys + key_size(tokens));
+      Panels::pack_transposed(part(k), keys);
+      Panels::pack(part(v), keys + key_size(tokens));
     });
   }
-  /// Panel p of the keys: [head_dim, width].
-  const S* keys(Index b, Index g, Index tokens, Index p) const noexcept {
-    return buffer_.data() + place(b, g, tokens) + p * shape_.head_dim * width;
-  }
-  /// Panel p of the values: [tokens, width].
-  const S* values(Index b, Index g, Index tokens, Index p) const noexcept {
-    return buffer_.data() + place(b, g, tokens) + key_size(tokens) + p * tokens * width;
-  }
+  /// Panels of head_dim rows for q k^T.
+  const S* keys(Index b, Index g, Index tokens) const noexcept { return buffer_.data() + place(b, g, tokens); }
+  /// Panels of `tokens` rows for weights v.
+  const S* values(Index b, Index g, Index tokens) const noexcept { return keys(b, g, tokens) + key_size(tokens); }
 
  private:
-  static Index padded(Index tokens) noexcept { return panels_of(tokens) * width; }
-  Index key_size(Index tokens) const noexcept { return padded(tokens) * shape_.head_dim; }
-  Index value_size(Index tokens) const noexcept { return tokens * panels_of(shape_.head_dim) * width; }
+  Index key_size(Index tokens) const noexcept { return Panels::size(shape_.head_dim, tokens); }
+  Index value_size(Index tokens) const noexcept { return Panels::size(tokens, shape_.head_dim); }
   Index place(Index b, Index g, Index tokens) const noexcept {
     return first_[static_cast<std::size_t>(b)] + g * (key_size(tokens) + value_size(tokens));
-  }
-
-  static void pack_keys(Rows<const S> k, S* out) noexcept {
-    constexpr Index n = lanes<S>;
-    for (Index first = 0; first < k.rows; first += n) {
-      S* strip = out + first / width * k.cols * width + first % width;
-      if (first + n <= k.rows) {
-        transpose(k.middle_rows(first, n), strip, width);
-        continue;
-      }
-      for (Index c = 0; c < k.cols; ++c)
-        for (Index i = 0; i < n; ++i) strip[c * width + i] = first + i < k.rows ? k(first + i, c) : S(0);
-    }
-  }
-  static void pack_values(Rows<const S> v, S* out) noexcept {
-    for (Index first = 0; first < v.cols; first += width)
-      for (Index t = 0; t < v.rows; ++t, out += width) {
-        const S* row = v.row_data(t) + first;
-        std::fill(std::copy_n(row, std::min(width, v.cols - first), out), out + width, S(0));
-      }
   }
 
   AlignedBuffer<S> buffer_;
@@ -127,57 +98,17 @@ class PackedKeysValues {
   AttentionShape shape_{};
 };
 
-/// Stores scaled scores: panel after panel of one tile.
+/// Stores scaled scores in whole registers: rows have room for them.
 template <Real S>
 struct StoreScores {
   Rows<S> scores;
-  Index column;
   Vector<S> scale;
   template <std::size_t V>
-  void operator()(Index row, const Vector<S> (&sums)[V]) const noexcept {
+  void store(Index row, Index column, const Vector<S> (&sums)[V], Index) const noexcept {
     S* to = scores.row_data(row) + column;
     for (std::size_t v = 0; v < V; ++v) (sums[v] * scale).store_aligned(to + static_cast<Index>(v) * lanes<S>);
   }
 };
-
-/// Stores a panel's columns of the mixed values.
-template <Real S>
-struct StoreMixed {
-  StoreTo<S> out;
-  Index column, valid;
-  template <std::size_t V>
-  void operator()(Index row, const Vector<S> (&sums)[V]) const noexcept {
-    out.store(row, column, sums, valid);
-  }
-};
-
-/// Which part of a text's packed keys and values a tile reads.
-struct TileKeys {
-  Index text, kv_head, tokens;
-  Interval keys;  ///< begins at a panel
-};
-
-/// scores = scale q k^T over the keys of a tile, as many registers of each panel as hold keys.
-template <Real S>
-void score_tile(Rows<const S> q, const PackedKeysValues<S>& packed, const TileKeys& tile, S scale,
-                Rows<S> scores) noexcept {
-  constexpr Index width = Tile<S>::width;
-  for (Index first = tile.keys.begin; first < tile.keys.end; first += width)
-    multiply_narrow_panel<Tile<S>::vectors>(q, packed.keys(tile.text, tile.kv_head, tile.tokens, first / width),
-                                            tile.keys.end - first,
-                                            StoreScores<S>{scores, first - tile.keys.begin, Vector<S>(scale)});
-}
-
-/// out = weights v over the keys of a tile.
-template <Real S>
-void mix_tile(Rows<const S> weights, const PackedKeysValues<S>& packed, const TileKeys& tile, Rows<S> out) noexcept {
-  constexpr Index width = Tile<S>::width;
-  for (Index column = 0; column < out.cols; column += width) {
-    const Index valid = std::min(width, out.cols - column);
-    const S* panel = packed.values(tile.text, tile.kv_head, tile.tokens, column / width) + tile.keys.begin * width;
-    multiply_narrow_panel<Tile<S>::vectors>(weights, panel, valid, StoreMixed<S>{{out}, column, valid});
-  }
-}
 
 /// One tile of queries of one head: scores against the packed keys, softmax over each query's own interval (weights
 /// outside become exactly 0), and the weighted sum of the packed values.
@@ -190,9 +121,9 @@ void attend_tile(Rows<const S> q, Interval tile, const TextShape& text, const Pa
   constexpr Index width = Tile<S>::width;
   const Index begin = mask.keys(tile.begin, text).begin / width * width;  // what any query of the tile sees
   const Index end = mask.keys(tile.end - 1, text).end, columns = (end - begin + width - 1) / width * width;
-  const TileKeys keys{b, g, text.tokens, {begin, end}};
   const Rows<S> scores(scratch.reserve(q.rows * columns), q.rows, end - begin, columns);
-  score_tile(q, packed, keys, static_cast<S>(shape.scale), scores);
+  SmallPanels<S>::multiply(q, packed.keys(b, g, text.tokens) + begin * shape.head_dim, shape.head_dim, 0, end - begin,
+                           StoreScores<S>{scores, Vector<S>(static_cast<S>(shape.scale))});
   for (Index i = 0; i < q.rows; ++i) {
     const Interval seen = mask.keys(tile.begin + i, text);
     S *row = scores.row_data(i), *first = row + (seen.begin - begin), *last = first + seen.size();
@@ -200,7 +131,7 @@ void attend_tile(Rows<const S> q, Interval tile, const TextShape& text, const Pa
     std::fill(row, first, S(0));
     std::fill(last, row + scores.cols, S(0));
   }
-  mix_tile(Rows<const S>(scores), packed, keys, out);
+  SmallPanels<S>::multiply(scores, packed.values(b, g, text.tokens), text.tokens, begin, out.cols, StoreTo<S>{out});
 }
 
 }  // namespace simd

@@ -51,41 +51,6 @@ void masked_attention_backward(Rows<const S> q, Rows<const S> k, Rows<const S> v
 
 namespace simd {
 
-/// Small products on the calling thread, of operands that fit the second cache: packed panels as in the large ones.
-template <Real S>
-struct SmallPanels {
-  static constexpr Index width = Tile<S>::width;
-  static constexpr Index size(Index depth, Index columns) noexcept { return depth * ((columns + width - 1) / width) * width; }
-
-  /// For C = A B: panel p holds columns [p * width, ...) of B, [rows, width].
-  static void pack(Rows<const S> b, S* out) noexcept {
-    for (Index first = 0; first < b.cols; first += width)
-      for (Index t = 0; t < b.rows; ++t, out += width)
-        std::fill(std::copy_n(b.row_data(t) + first, std::min(width, b.cols - first), out), out + width, S(0));
-  }
-  /// For C = A B^T: panel p holds rows [p * width, ...) of B, [cols, width].
-  static void pack_transposed(Rows<const S> b, S* out) noexcept {
-    for (Index first = 0; first < b.rows; first += width, out += b.cols * width) {
-      const Index count = std::min(width, b.rows - first), whole = count / lanes<S> * lanes<S>;
-      transpose(b.middle_rows(first, whole), out, width);
-      if (whole == width) continue;
-      for (Index c = 0; c < b.cols; ++c)
-        for (Index i = whole; i < width; ++i) out[c * width + i] = i < count ? b(first + i, c) : S(0);
-    }
-  }
-  /// C = epilogue(A P) for panels of `depth` rows, of which rows [begin, begin + a.cols) are used.
-  template <class Epilogue>
-  static void multiply(Rows<const S> a, const S* panels, Index depth, Index begin, Index columns,
-                       const Epilogue& epilogue) noexcept {
-    for (Index column = 0; column < columns; column += width, panels += depth * width) {
-      const Index valid = std::min(width, columns - column);
-      multiply_narrow_panel<Tile<S>::vectors>(
-          a, panels + begin * width, valid,
-          [&](Index row, const auto& sums) { epilogue.store(row, column, sums, valid); });
-    }
-  }
-};
-
 /// The scratch of one worker: a text's keys and values of one head, and one tile of queries.
 template <Real S>
 struct AttentionBackwardScratch {
