@@ -76,7 +76,9 @@ void attend_group(const CrossAttendParams<S>& p, const FixedQueries<S>& q, Atten
       const Rows<S> out = g.mixed.resize(texts, width);
       product_nt(v, to_out, StoreTo<S>{out}, executor);
       const Index rows = x.rows / texts;
-      for_each_row(x.rows, executor, [&](Index i) { add_row(Rows<const S>(out).row(i / rows), S(1), x.row_data(i)); });
+      for_each_row(x.rows, executor, [&](Index i) {
+      simd::axpy(S(1), Rows<const S>(out).row(i / rows), x.row_data(i));
+    });
       return;
     }
     case ValueOrder::project_first: {

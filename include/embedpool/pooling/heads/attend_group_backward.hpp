@@ -150,7 +150,7 @@ void attend_group_backward(const CrossAttendParams<S>& p, const FixedQueries<S>&
   if (g.needs_y(q.folded)) {
     add_column_sums<S>(dy, g.norms.x_hat.rows(), &dp.hidden_gain, dp.hidden_bias, executor);
     scale_columns(dy, p.hidden_gain, executor);
-    for_each_row(n, executor, [&](Index i) { add_row(Rows<const S>(dy).row(i), S(1), dx_hat.row_data(i)); });
+    for_each_row(n, executor, [&](Index i) { simd::axpy(S(1), Rows<const S>(dy).row(i), dx_hat.row_data(i)); });
   }
   g.norms.backward(dx_hat, executor);
 }

@@ -43,7 +43,7 @@ void cross_attention_forward(const TorchAttentionParams<S>& p, const FixedQuerie
   };
   const auto copy_key = [&](const Keys<S>& keys, Index n, S* out) {
     std::copy_n(keys.rows.row_data(n), width, out);
-    if (table) add_row(rows_of(*table).row(keys.slot[static_cast<std::size_t>(n)]), S(1), out);
+    if (table) simd::axpy(S(1), rows_of(*table).row(keys.slot[static_cast<std::size_t>(n)]), out);
   };
   const Index total = batch.first.back();
   const Rows<S> h = batch.h.resize(total, width), a = batch.a.resize(total, heads * r),

@@ -86,7 +86,7 @@ void geglu_mean_rows(const GegluParams<S>& p, const PreparedGeglu<S>& prepared, 
   executor.parallel_for(texts, [&](Index b, Index) {
     const Index count = begin_of(b + 1) - begin_of(b);
     for (Index i = begin_of(b); i < begin_of(b + 1); ++i)
-      add_row(x.row(i), S(1) / static_cast<S>(count), e.row_data(b));
+      simd::axpy(S(1) / static_cast<S>(count), x.row(i), e.row_data(b));
   });
 }
 
@@ -130,7 +130,7 @@ void geglu_mean_rows_backward(const GegluParams<S>& p, std::span<const Index> fi
   c.norms.backward(dx, executor);
   executor.parallel_for(texts, [&](Index b, Index) {
     const S share = S(1) / static_cast<S>(begin_of(b + 1) - begin_of(b));
-    for (Index i = begin_of(b); i < begin_of(b + 1); ++i) add_row(de.row(b), share, dx.row_data(i));
+    for (Index i = begin_of(b); i < begin_of(b + 1); ++i) simd::axpy(share, de.row(b), dx.row_data(i));
   });
 }
 

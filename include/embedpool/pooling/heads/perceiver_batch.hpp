@@ -72,7 +72,7 @@ void gather_keys(std::span<const Keys<S>> texts, const Matrix<S>* table, AttendG
     for (Index n = 0; n < keys.rows.rows; ++n) {
       const Index place = g.first_key(t) + n;
       std::copy_n(keys.rows.row_data(n), width, hat.row_data(place));
-      if (table) add_row(rows_of(*table).row(keys.slot[static_cast<std::size_t>(n)]), S(1), hat.row_data(place));
+      if (table) simd::axpy(S(1), rows_of(*table).row(keys.slot[static_cast<std::size_t>(n)]), hat.row_data(place));
       scale(0, place) = standardise_row(Rows<const S>(hat).row(place), hat.row_data(place));
     }
   });
@@ -134,20 +134,20 @@ void perceiver_backward(const Params& p, const PerceiverOptions& options, const 
     executor.parallel_for(g.size(), [&](Index t, Index) {
       const std::size_t i = static_cast<std::size_t>(t);
       const Rows<S> out = dkeys[static_cast<std::size_t>(g.texts[i])];
-      for (Index n = 0; n < out.rows; ++n) add_row(dh.row(g.first_key(t) + n), S(1), out.row_data(n));
+      for (Index n = 0; n < out.rows; ++n) simd::axpy(S(1), dh.row(g.first_key(t) + n), out.row_data(n));
       if (!options.pooled) return;
       const Rows<S> own = dx.middle_rows(first_row[i], first_row[i + 1] - first_row[i]);
       sum_rows(Rows<const S>(own), S(1) / static_cast<S>(out.rows), sorted.row_data(first + t));  // de is used up
-      for (Index n = 0; n < out.rows; ++n) add_row(Rows<const S>(sorted).row(first + t), S(1), out.row_data(n));
+      for (Index n = 0; n < out.rows; ++n) simd::axpy(S(1), Rows<const S>(sorted).row(first + t), out.row_data(n));
     });
     for (std::size_t t = 0; t < g.texts.size(); ++t) {
       const Keys<S>& keys = texts[static_cast<std::size_t>(g.texts[t])];
       if (options.layer_table)
         for (Index n = 0; n < keys.rows.rows; ++n)
-          add_row(dh.row(g.first[t] + n), S(1), rows_of(dp.table).row_data(keys.slot[static_cast<std::size_t>(n)]));
+          simd::axpy(S(1), dh.row(g.first[t] + n), rows_of(dp.table).row_data(keys.slot[static_cast<std::size_t>(n)]));
       if (!options.pooled)
         for (Index j = 0; j < p.latents.rows(); ++j)
-          add_row(Rows<const S>(dx).row(first_row[t] + j), S(1), rows_of(dp.latents).row_data(j));
+          simd::axpy(S(1), Rows<const S>(dx).row(first_row[t] + j), rows_of(dp.latents).row_data(j));
     }
   }
 }

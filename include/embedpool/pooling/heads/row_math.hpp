@@ -1,4 +1,5 @@
 #pragma once
+#include "embedpool/kernels/axpy.hpp"
 #include "embedpool/kernels/norm.hpp"
 #include "embedpool/pooling/heads/head_math.hpp"
 #include "embedpool/pooling/heads/head_products.hpp"
@@ -69,14 +70,6 @@ void scale_and_shift(std::span<const S> x_hat, const Matrix<S>& gain, const Matr
   });
 }
 
-/// y += factor x of one row.
-template <Real S>
-void add_row(std::span<const S> x, S factor, S* y) noexcept {
-  for_each_column<S>(static_cast<Index>(x.size()), [&](auto kind, Index j) {
-    store_to<S>(y + j, simd::load_as(kind, y + j) + factor * simd::load_as(kind, x.data() + j));
-  });
-}
-
 /// Columns that are summed at a time, so that rows are read line by line and the sums stay in the first cache.
 inline constexpr Index summed_columns = 64;
 
@@ -86,7 +79,7 @@ void sum_rows(Rows<const S> x, S factor, S* out) noexcept {
   for (Index first = 0; first < x.cols; first += summed_columns) {
     const Index columns = std::min(summed_columns, x.cols - first);
     alignas(64) S sums[summed_columns] = {};
-    for (Index i = 0; i < x.rows; ++i) add_row(x.middle_cols(first, columns).row(i), S(1), sums);
+    for (Index i = 0; i < x.rows; ++i) simd::axpy(S(1), x.middle_cols(first, columns).row(i), sums);
     for (Index j = 0; j < columns; ++j) out[first + j] = sums[j] * factor;
   }
 }
@@ -99,7 +92,7 @@ void add_column_sums(Rows<const S> dy, Rows<const S> x_hat, Matrix<S>* dgain, Ma
     alignas(64) S sums[summed_columns] = {}, along[summed_columns] = {};
     for (Index i = 0; i < dy.rows; ++i) {
       const S* d = dy.row_data(i) + first;
-      add_row(std::span<const S>(d, static_cast<std::size_t>(columns)), S(1), sums);
+      simd::axpy(S(1), std::span<const S>(d, static_cast<std::size_t>(columns)), sums);
       if (dgain == nullptr) continue;
       const S* hat = x_hat.row_data(i) + first;
       for_each_column<S>(columns, [&](auto kind, Index j) {
