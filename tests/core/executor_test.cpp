@@ -8,7 +8,9 @@
 
 #include "embedpool/core/aligned_buffer.hpp"
 #include "embedpool/core/error.hpp"
+#include "embedpool/core/executor_ref.hpp"
 #include "embedpool/core/parallel_guarded.hpp"
+#include "embedpool/core/serial_products.hpp"
 #include "embedpool/core/thread_pool.hpp"
 
 using namespace embedpool;
@@ -39,6 +41,27 @@ TEST_CASE("executors run every job once, with a worker in range") {
 #endif
   for (const Index threads : {1, 2, 5}) check_every_job_runs_once(ThreadPool(threads));
 }
+
+TEST_CASE("an executor seen through a reference is the executor") {
+  SerialExecutor serial;
+  ThreadPool pool(3);
+  check_every_job_runs_once(ExecutorRef(serial));
+  check_every_job_runs_once(ExecutorRef(pool));
+  CHECK(ExecutorRef(pool).workers() == 3);
+}
+
+#ifdef _OPENMP
+TEST_CASE("serial products ask this thread for one OpenMP thread, and give the number back") {
+  const int before = omp_get_max_threads();
+  omp_set_num_threads(5);
+  {
+    const SerialProducts serial;
+    CHECK(omp_get_max_threads() == 1);
+  }
+  CHECK(omp_get_max_threads() == 5);
+  omp_set_num_threads(before);
+}
+#endif
 
 TEST_CASE("what a call of a thread pool wrote is there when the next begins, call after call") {
   ThreadPool pool(3);

@@ -77,8 +77,8 @@ void attend_group(const CrossAttendParams<S>& p, const FixedQueries<S>& q, Atten
       product_nt(v, to_out, StoreTo<S>{out}, executor);
       const Index rows = x.rows / texts;
       for_each_row(x.rows, executor, [&](Index i) {
-      simd::axpy(S(1), Rows<const S>(out).row(i / rows), x.row_data(i));
-    });
+        simd::axpy(S(1), Rows<const S>(out).row(i / rows), x.row_data(i));
+      });
       return;
     }
     case ValueOrder::project_first: {
