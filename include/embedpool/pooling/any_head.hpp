@@ -152,21 +152,6 @@ class AnyHead {
         },
         head_);
   }
-  template <Real S>
-  Prepared<S> prepare(const Params<S>& params) const {
-    SerialExecutor serial;
-    return prepare(params, ExecutorRef(serial));
-  }
-  template <Real S>
-  RowVector<S> forward_prepared(const Params<S>& params, const Prepared<S>& prepared, const Keys<S>& keys) const {
-    return std::visit(
-        [&]<class Head>(const Head& head) -> RowVector<S> {
-          typename Head::template Cache<S> scratch;
-          return embedpool::forward_prepared<S>(head, of<Head, typename Head::template Params<S>>(params),
-                                                of<Head, PreparedOf<S, Head>>(prepared), keys, scratch);
-        },
-        head_);
-  }
 
   /// All texts of a batch at once where the head can: see BatchedHead.
   template <Real S>

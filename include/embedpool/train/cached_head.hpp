@@ -38,7 +38,7 @@ class CachedHead {
   Matrix<S> embed(std::span<const Text> texts, const DropoutKey&, E& executor) {
     Matrix<S> pooled(static_cast<Index>(texts.size()), head.output_width(cache_->width()));
     BatchOf<S, Head> batch;
-    forward_all<S>(head, params, prepared(), keys_of(texts), batch, rows_of(pooled), ExecutorRef(executor));
+    forward_all<S>(head, params, prepared(executor), keys_of(texts), batch, rows_of(pooled), ExecutorRef(executor));
     return finishing.forward(pooled);
   }
   template <class Derivative, Executor E>
@@ -46,14 +46,14 @@ class CachedHead {
     const std::vector<Keys<S>> keys = keys_of(texts);
     Matrix<S> pooled(static_cast<Index>(texts.size()), head.output_width(cache_->width()));
     TrainingBatchOf<S, Head> kept;
-    forward_all_kept<S>(head, params, prepared(), keys, kept, rows_of(pooled), ExecutorRef(executor));
+    forward_all_kept<S>(head, params, prepared(executor), keys, kept, rows_of(pooled), ExecutorRef(executor));
     const Matrix<S> de = std::forward<Derivative>(derivative)(finishing.forward(pooled));
     Matrix<S> dpooled = Matrix<S>::Zero(pooled.rows(), pooled.cols());
     finishing.backward(pooled, rows_of(de), rows_of(dpooled));
     PreparedGradientOf<S, Head> dprepared{};
-    backward_all<S>(head, params, prepared(), keys, kept, rows_of(std::as_const(dpooled)), dparams_, dprepared,
+    backward_all<S>(head, params, prepared(executor), keys, kept, rows_of(std::as_const(dpooled)), dparams_, dprepared,
                     unused_gradients(keys), ExecutorRef(executor));
-    chain_prepared<S>(head, params, prepared(), dprepared, dparams_, ExecutorRef(executor));
+    chain_prepared<S>(head, params, prepared(executor), dprepared, dparams_, ExecutorRef(executor));
   }
 
   std::vector<TrainedTensor<S>> tensors() {
@@ -93,10 +93,11 @@ class CachedHead {
     }
     return parts;
   }
-  const PreparedOf<S, Head>& prepared() {
+  template <Executor E>
+  const PreparedOf<S, Head>& prepared(E& executor) {
     if (!prepared_) {
       const SerialProducts serial;
-      prepared_.emplace(prepare_head<S>(head, params));
+      prepared_.emplace(prepare_head<S>(head, params, ExecutorRef(executor)));
     }
     return *prepared_;
   }

@@ -14,6 +14,7 @@
 #include "embedpool/pooling/heads/single_query_attention.hpp"
 #include "embedpool/pooling/heads/weighted_layers.hpp"
 #include "embedpool/pooling/normalize.hpp"
+#include "pooling/heads/one_text.hpp"
 #include "support/golden.hpp"
 
 using namespace embedpool;
@@ -81,15 +82,13 @@ class Case {
     auto dparams = params;
     Head::for_each(dparams, [](auto&&, Matrix<S>& value) { value.setZero(); });
     Matrix<S> dinputs = Matrix<S>::Zero(input_rows(), texts_.front().cols());
-    const auto prepared = prepare_head<S>(head, params);
     double worst = 0.0, worst_raw = 0.0, worst_prepared = 0.0;
     for (std::size_t b = 0; b < texts_.size(); ++b) {
       const Index row = static_cast<Index>(b);
       const Keys<S> keys{rows_of(texts_[b]), slots_[b]};
       typename Head::template Cache<S> cache;
       const RowVector<S> raw = head.forward(params, keys, cache);
-      typename Head::template Cache<S> scratch;
-      const RowVector<S> fast = forward_prepared<S>(head, params, prepared, keys, scratch);
+      const RowVector<S> fast = test::prepared_embedding<S>(head, params, keys);
       worst_prepared = std::max(worst_prepared, test::peak(fast - raw) / std::max(1.0, test::peak(raw)));
       RowVector<S> out = raw, de = g.row(row);
       if (normalised) {

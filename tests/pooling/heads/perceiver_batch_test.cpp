@@ -70,7 +70,7 @@ struct Problem {
   }
   Result batched(ExecutorRef executor) const {
     return result([&](Matrix<S>& e, auto& dparams, auto& dkeys) {
-      const auto prepared = head.prepare(params);
+      const auto prepared = head.prepare(params, executor);
       PerceiverHead::Batch<S> batch;
       std::vector<Rows<S>> views;
       for (auto& text : dkeys) views.push_back(rows_of(text));
@@ -83,7 +83,7 @@ struct Problem {
   Matrix<S> inference(std::span<const Keys<S>> some, ExecutorRef executor) const {
     Matrix<S> e(static_cast<Index>(some.size()), width);
     PerceiverHead::Batch<S> batch;
-    head.template forward_all<S>(params, head.prepare(params), some, batch, rows_of(e), executor);
+    head.template forward_all<S>(params, head.prepare(params, executor), some, batch, rows_of(e), executor);
     return e;
   }
 };

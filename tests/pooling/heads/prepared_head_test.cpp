@@ -4,6 +4,7 @@
 #include "embedpool/pooling/heads/identity.hpp"
 #include "embedpool/pooling/heads/latent_attention.hpp"
 #include "embedpool/testing/gradient_check.hpp"
+#include "pooling/heads/one_text.hpp"
 
 using namespace embedpool;
 
@@ -37,9 +38,9 @@ double difference(const Head& head, Index width, Index count) {
   std::vector<Index> slots;
   for (Index k = 0; k < count; ++k) slots.push_back(count + 1 - k);  // not in order, not from 0
   const Keys<S> keys{rows_of(rows), slots};
-  typename Head::template Cache<S> plain, scratch;
+  typename Head::template Cache<S> plain;
   const RowVector<S> expected = head.forward(params, keys, plain);
-  const RowVector<S> got = forward_prepared<S>(head, params, prepare_head<S>(head, params), keys, scratch);
+  const RowVector<S> got = test::prepared_embedding<S>(head, params, keys);
   return testing::relative_error(got.template cast<double>(), expected.template cast<double>());
 }
 
@@ -61,8 +62,12 @@ TEST_CASE("the prepared latent attention agrees with the plain one, with values 
     check_agreement(head, 9);
     check_agreement(head, 1);
   }
-  CHECK(LatentAttention{3, 1, 16}.prepare(LatentAttention{3, 1, 16}.init<float>(9, 1)).projected);
-  CHECK(!LatentAttention{40, 5, 2}.prepare(LatentAttention{40, 5, 2}.init<float>(9, 1)).projected);
+  SerialExecutor serial;
+  const auto projects_early = [&](const LatentAttention& head) {
+    return head.prepare(head.init<float>(9, 1), ExecutorRef(serial)).projected;
+  };
+  CHECK(projects_early({3, 1, 16}));
+  CHECK_FALSE(projects_early({40, 5, 2}));
 }
 
 TEST_CASE("the prepared cross-attention agrees with the plain one") {

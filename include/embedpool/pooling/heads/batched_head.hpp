@@ -12,7 +12,8 @@ namespace embedpool {
 /// A head that takes the texts of a batch together, so that its weights are read once for all of them.
 ///
 /// Beyond the syntax, a model promises that
-///   - row b of e is what forward_prepared gives for texts[b], bit for bit the same in any batch and for any executor;
+///   - row b of e is forward(params, texts[b], cache) up to rounding, in an order of sums that depends on the parameters
+///     and on this text's number of keys alone: bit for bit the same in any batch and for any executor;
 ///   - Batch is scratch that may be used again.
 template <class H, class S>
 concept BatchedHead = PreparedHead<H, S> && std::default_initializable<typename H::template Batch<S>> &&
@@ -105,15 +106,14 @@ Index gradient_groups(Params& params) {
 ///
 /// Errors  what the head throws, for the first text that it throws for
 template <Real S, class Head>
-void forward_all(const Head& head, const typename Head::template Params<S>& params, const PreparedOf<S, Head>& prepared,
-                 std::span<const Keys<S>> texts, BatchOf<S, Head>& batch, Rows<S> e, ExecutorRef executor) {
+void forward_all(const Head& head, const typename Head::template Params<S>& params,
+                 [[maybe_unused]] const PreparedOf<S, Head>& prepared, std::span<const Keys<S>> texts, BatchOf<S, Head>& batch, Rows<S> e, ExecutorRef executor) {
   if constexpr (BatchedHead<Head, S>) {
     head.forward_all(params, prepared, texts, batch, e, executor);
   } else {
     batch.caches.resize(std::max(batch.caches.size(), static_cast<std::size_t>(executor.workers())));
     detail::embed_one_by_one(static_cast<Index>(texts.size()), e, executor, [&](Index b, Index worker) {
-      return forward_prepared<S>(head, params, prepared, texts[static_cast<std::size_t>(b)],
-                                 batch.caches[static_cast<std::size_t>(worker)]);
+      return head.forward(params, texts[static_cast<std::size_t>(b)], batch.caches[static_cast<std::size_t>(worker)]);
     });
   }
 }

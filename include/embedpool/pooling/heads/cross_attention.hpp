@@ -120,19 +120,6 @@ struct CrossAttention {
                                          rows_of(p.attend.in_bias).row(0).first(static_cast<std::size_t>(width)));
   }
   template <Real S>
-  Prepared<S> prepare(const Params<S>& p) const {
-    SerialExecutor serial;
-    return prepare(p, ExecutorRef(serial));
-  }
-  template <Real S>
-  RowVector<S> forward_prepared(const Params<S>& p, const Prepared<S>& prepared, const Keys<S>& keys) const {
-    SerialExecutor serial;
-    Batch<S> batch;
-    RowVector<S> e(keys.rows.cols);
-    forward_all<S>(p, prepared, {&keys, 1}, batch, Rows<S>(e.data(), 1, e.cols()), ExecutorRef(serial));
-    return e;
-  }
-  template <Real S>
   void forward_all(const Params<S>& p, const Prepared<S>& prepared, std::span<const Keys<S>> texts, Batch<S>& batch,
                    Rows<S> e, ExecutorRef executor) const {
     head_math::cross_attention_forward(p.attend, prepared, layer_table ? &p.table : nullptr, texts, batch, executor);

@@ -100,19 +100,6 @@ struct LatentAttention {
     const Matrix<S> normed = head_math::layer_norm(p.latents, p.attend.latent_gain, p.attend.latent_bias, unused);
     return head_math::prepare_latents(p.attend, p.feed_forward, rows_of(normed), heads, executor);
   }
-  template <Real S>
-  Prepared<S> prepare(const Params<S>& p) const {
-    SerialExecutor serial;
-    return prepare(p, ExecutorRef(serial));
-  }
-  template <Real S>
-  RowVector<S> forward_prepared(const Params<S>& p, const Prepared<S>& prepared, const Keys<S>& keys) const {
-    SerialExecutor serial;
-    Batch<S> batch;
-    RowVector<S> e(keys.rows.cols);
-    forward_all<S>(p, prepared, {&keys, 1}, batch, Rows<S>(e.data(), 1, e.cols()), ExecutorRef(serial));
-    return e;
-  }
   /// Texts are taken some at a time: about 2,000 rows or one text, so that what lies between the products stays small.
   template <Real S>
   void forward_all(const Params<S>& p, const Prepared<S>& prepared, std::span<const Keys<S>> texts, Batch<S>& batch,

@@ -139,19 +139,6 @@ struct PerceiverHead {
                                    rows_of(p.attend.to_kv).middle_rows(0, inner), p.attend.hidden_gain, executor),
         head_math::prepare_geglu(p.feed_forward, executor)};
   }
-  template <Real S>
-  Prepared<S> prepare(const Params<S>& p) const {
-    SerialExecutor serial;
-    return prepare(p, ExecutorRef(serial));
-  }
-  template <Real S>
-  RowVector<S> forward_prepared(const Params<S>& p, const Prepared<S>& prepared, const Keys<S>& keys) const {
-    SerialExecutor serial;
-    Batch<S> batch;
-    RowVector<S> e(keys.rows.cols);
-    forward_all<S>(p, prepared, {&keys, 1}, batch, Rows<S>(e.data(), 1, e.cols()), ExecutorRef(serial));
-    return e;
-  }
 
   /// Texts are taken some at a time, so that what lies between the products stays below about 130 MB of floats.
   template <Real S>
