@@ -5,7 +5,9 @@
 #include <utility>
 #include <vector>
 
+#include "embedpool/model/stored_pairs.hpp"
 #include "embedpool/model/trained_block.hpp"
+#include "embedpool/nn/embedding_backward.hpp"
 
 namespace embedpool {
 
@@ -63,7 +65,7 @@ class DecoderTraining {
     Rows<S> gradient = gradient_.rows(segments.rows(), config.width);
     backward_last(model, segments, sink, gradient, executor);
     for (Index layer = last_; layer >= std::max<Index>(lowest_, 1); --layer) {
-      const TrainedBlock<S> block = trained_block(model, layer, pairs_, gradient_pairs_);
+      const TrainedBlock<S> block = trained_block(model, layer, pairs_.pairs(), pairs_.gradients());
       const auto at = context(segments, mask, layer);
       Record& record = record_of(layer);
       if (!keeps(layer)) block_begin(model, block, at, layer, record, executor);
@@ -79,8 +81,8 @@ class DecoderTraining {
     }
     if (lowest_ == 0)
       if (Matrix<S>* table = model.gradients->find({DecoderTensor::embedding}))
-        embedding_backward(batch.ids(), static_cast<S>(config.embedding_scale), gradient, *table, executor);
-    return_gradients(model);
+        embedding_backward(batch.ids(), static_cast<S>(config.embedding_scale), Rows<const S>(gradient), *table, executor);
+    pairs_.return_gradients(model);
   }
 
  private:
@@ -99,7 +101,7 @@ class DecoderTraining {
     every_token_ = Dropout(dropout, segments, *all_);
     asking_ = Dropout(dropout, segments, *read_);
     rotary_ = &workspace_.rotary(config.inverse_frequencies, segments.longest());
-    order_pairs(model);
+    pairs_.take(model);
 
     // Pairs of an adapter change a block even where they are frozen: only blocks without any run as in inference.
     first_ = lowest_;
@@ -114,7 +116,7 @@ class DecoderTraining {
     Below<Sink> below{*this, sink, first_ - 1, &*all_};
     model.decoder.forward(batch, mask, below, workspace_, executor, LastState::raw);
     for (Index layer = first_; layer <= last_; ++layer) {
-      const TrainedBlock<S> block = trained_block(model, layer, pairs_, {});
+      const TrainedBlock<S> block = trained_block(model, layer, pairs_.pairs(), {});
       const auto at = context(segments, mask, layer);
       Record& record = record_of(layer);
       block_begin(model, block, at, layer, record, executor);
@@ -218,51 +220,6 @@ class DecoderTraining {
       rms_norm_gain_backward(Rows<const S>(x), epsilon, Rows<const S>(dnormed), gain->data(), executor);
   }
 
-  /// dtable[id] += scale * the gradient of each token with that id, tokens rising.
-  template <Executor E>
-  static void embedding_backward(std::span<const TokenId> ids, S scale, Rows<const S> gradient, Matrix<S>& table,
-                                 E& executor) {
-    constexpr Index columns = 64;
-    executor.parallel_for((gradient.cols + columns - 1) / columns, [&](Index job, Index) {
-      const Index end = std::min(gradient.cols, (job + 1) * columns);
-      for (Index i = 0; i < gradient.rows; ++i)
-        for (Index j = job * columns; j < end; ++j)
-          table(ids[static_cast<std::size_t>(i)], j) += scale * gradient(i, j);
-    });
-  }
-
-  /// Pairs, and places for their gradients, with rows as the decoder stores them.
-  void order_pairs(const TrainedDecoder<S>& model) {
-    const auto& entries = model.adapter.entries;
-    stored_.assign(entries.size(), {});
-    stored_gradients_.assign(entries.size(), {});
-    pairs_.clear();
-    gradient_pairs_.clear();
-    for (std::size_t i = 0; i < entries.size(); ++i) {
-      const bool reordered = detail::is_reordered(entries[i].place, model.decoder.config());
-      if (reordered) stored_[i] = detail::in_stored_order(entries[i].lora, entries[i].place.kind, model.decoder.config());
-      pairs_.push_back(reordered ? &stored_[i] : &entries[i].lora);
-      if (model.gradients == nullptr) continue;
-      LoraPair<S>& gradient = model.gradients->lora[i];
-      const bool trained = gradient.a.size() > 0;
-      if (reordered && trained)
-        stored_gradients_[i] = {Matrix<S>::Zero(gradient.a.rows(), gradient.a.cols()),
-                                Matrix<S>::Zero(gradient.b.rows(), gradient.b.cols())};
-      gradient_pairs_.push_back(!trained ? nullptr : reordered ? &stored_gradients_[i] : &gradient);
-    }
-  }
-  /// Adds gradients that were gathered in the decoder's order of rows to those of the adapter.
-  void return_gradients(const TrainedDecoder<S>& model) {
-    for (std::size_t i = 0; i < stored_gradients_.size(); ++i) {
-      const LoraPair<S>& stored = stored_gradients_[i];
-      LoraPair<S>& gradient = model.gradients->lora[i];
-      if (stored.a.size() == 0) continue;
-      gradient.a += stored.a;
-      for (Index n = 0; n < stored.b.rows(); ++n)
-        gradient.b.row(row_for_halves(n, model.decoder.config().head_dim)) += stored.b.row(n);
-    }
-  }
-
   Index kept_blocks_;
   Index last_ = 0;    ///< last layer that is read
   Index lowest_ = 0;  ///< lowest block that has something trained; 0: the embedding table
@@ -279,9 +236,7 @@ class DecoderTraining {
   SelfAttentionTrainingScratch<S> attention_scratch_;
   FeedForwardTrainingScratch<S> feed_forward_scratch_;
   AlignedBuffer<S> normed_, dnormed_, gradient_;
-  std::vector<LoraPair<S>> stored_, stored_gradients_;
-  std::vector<const LoraPair<S>*> pairs_;
-  std::vector<LoraPair<S>*> gradient_pairs_;
+  StoredPairs<S> pairs_;
 };
 
 }  // namespace embedpool
