@@ -90,6 +90,21 @@ TEST_CASE("a thread pool wakes up after a pause, and its threads do not run whil
   CHECK(runs == 300);
 }
 
+TEST_CASE("a call of a thread pool ends when its last job has, whichever thread has it") {
+  ThreadPool pool(2);
+  for (int call = 0; call < 3; ++call) {
+    std::atomic<int> begun = 0, ended = 0;
+    pool.parallel_for(2, [&](Index, Index worker) {
+      ++begun;
+      const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+      while (begun < 2 && std::chrono::steady_clock::now() < end) std::this_thread::yield();  // each thread has one
+      if (worker != 0) std::this_thread::sleep_for(std::chrono::milliseconds(30));
+      ++ended;
+    });
+    CHECK(ended == 2);
+  }
+}
+
 TEST_CASE("a thread that is held up costs a thread pool the job that it holds and no other") {
   ThreadPool pool(2);
   std::atomic<int> others = 0;

@@ -161,6 +161,19 @@ TEST_CASE("weights without integers are computed in full precision by the 8-bit 
   CHECK(states(decoder.with_compute(Int8Compute{}), texts) == states(decoder, texts));
 }
 
+TEST_CASE("the router of a mixture is computed in full precision whatever the policy: no other expert is chosen") {
+  const DecoderConfig config = config_of_blocks("mixtral");
+  const auto reals = test::random_decoder<float>(config);
+  DecoderWeights<float> weights = reals.weights();
+  for_each_tensor(weights, config, [&](const DecoderTensorPlace& place, auto& tensor) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(tensor)>, WeightView>)
+      if (place.kind == DecoderTensor::router) tensor = in_q8_0(tensor, weights.keep_alive);
+  });
+  const Decoder<float> decoder(config, std::move(weights));  // only the routers have integers
+  const auto texts = test::random_texts(config.vocabulary);
+  CHECK(states(decoder.with_compute(Int8Compute{}), texts) == states(decoder, texts));
+}
+
 TEST_CASE("weights packed beforehand give the bits of weights decoded on the way") {
   for (const std::string architecture : {"llama", "qwen2", "mixtral"}) {
     CAPTURE(architecture);

@@ -36,6 +36,29 @@ TEST_CASE("a gradient cache gives the gradients of the whole batch to rounding, 
   CHECK((other[0] - whole[0]).cwiseAbs().maxCoeff() > 1e-3 * whole[0].cwiseAbs().maxCoeff());  // coins matter
 }
 
+TEST_CASE("accumulated batches have the mean gradient of their own, each with dropout coins of its own") {
+  SerialExecutor serial;
+  const auto batch = School<double>::batch(1);
+  const std::vector<ContrastiveTexts<TrainingText>> twice{batch, batch};
+  const auto gradients = [&](std::span<const ContrastiveTexts<TrainingText>> batches, double dropout) {
+    School<double> school;
+    auto unclipped = settings(0, dropout);
+    unclipped.longest_gradient = 0;
+    Trainer trainer(school.model, InfoNCE{}, unclipped);
+    trainer.step(batches, serial);
+    return school.gradients();
+  };
+  const auto difference = [&](double dropout) {
+    const auto once = gradients({&batch, 1}, dropout), mean = gradients(twice, dropout);
+    double worst = 0;
+    for (std::size_t i = 0; i < once.size(); ++i)
+      worst = std::max(worst, (mean[i] - once[i]).cwiseAbs().maxCoeff() / std::max(1e-3, once[i].cwiseAbs().maxCoeff()));
+    return worst;
+  };
+  CHECK(difference(0) < 1e-13);    // the same gradient twice, summed in another order
+  CHECK(difference(0.3) > 1e-3);  // other values were dropped the second time
+}
+
 TEST_CASE("a run has the same bits for any number of threads, with the base trained too") {
   const auto run = [](auto& executor) {
     School<float> school({true, true, true});
