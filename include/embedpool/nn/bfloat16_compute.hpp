@@ -9,7 +9,7 @@ namespace embedpool {
 struct Bfloat16Compute {
   template <Executor E>
   Rows<const Bfloat16Pair> prepare(Rows<const float> x, E& executor) const {
-    return detail::rounded(x, executor);
+    return rounded_rows(x, executor);
   }
   template <class Epilogue, Executor E>
   void product(Rows<const Bfloat16Pair> x, const WeightView& w, const Epilogue& epilogue, E& executor) const {

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "embedpool/core/aligned_buffer.hpp"
+#include "embedpool/core/executor.hpp"
 #include "embedpool/core/layer_states.hpp"
 
 namespace embedpool {
@@ -27,17 +28,17 @@ Rows<S> compact_rows(Rows<S> x, const RowSelection& held, const RowSelection& qu
 /// text, and equal to the first text's.
 ///
 /// Shapes   x packed by `held`, `all` [N, D]; x itself when nothing is left out
-template <Real S>
+template <Real S, Executor E>
 Rows<const S> repeat_shared_rows(Rows<const S> x, const Segments& segments, const RowSelection& held,
-                                 AlignedBuffer<S>& all) {
+                                 AlignedBuffer<S>& all, E& executor) {
   if (held.rows() == segments.rows()) return x;
   const Rows<S> out = all.rows(segments.rows(), x.cols);
-  for (Index b = 0; b < segments.size(); ++b) {
+  executor.parallel_for(segments.size(), [&](Index b, Index) {
     const Index shared = held.held(b).begin, own = held.held(b).size();
     for (Index t = 0; t < shared; ++t) std::ranges::copy(x.row(t), out.row_data(segments.offset(b) + t));
     for (Index t = 0; t < own; ++t)
       std::ranges::copy(x.row(held.first_row(b) + t), out.row_data(segments.offset(b) + shared + t));
-  }
+  });
   return out;
 }
 

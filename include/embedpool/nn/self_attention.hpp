@@ -78,9 +78,10 @@ Rows<S> self_attention_forward(const SelfAttentionWeights<S>& w, const SelfAtten
   rotate(key, kv_heads, held, rotary, shape.rotary_style, executor);
 
   const Rows<S> mixed = cache.mixed.rows(rows.rows, w.output.cols);
-  masked_attention(Rows<const S>(query), repeat_shared_rows(Rows<const S>(key), segments, held, cache.every_key),
-                   repeat_shared_rows(Rows<const S>(value), segments, held, cache.every_value), segments, queries,
-                   shape.attention, mask, mixed, executor);  // [rows, NH d]
+  const Rows<const S> every_key = repeat_shared_rows(Rows<const S>(key), segments, held, cache.every_key, executor);
+  const Rows<const S> every_value = repeat_shared_rows(Rows<const S>(value), segments, held, cache.every_value, executor);
+  masked_attention(Rows<const S>(query), every_key, every_value, segments, queries, shape.attention, mask, mixed,
+                   executor);  // [rows, NH d]
   linear_add(compute, compute.prepare(Rows<const S>(mixed), executor), w.output, w.output_bias, rows,
              executor);  // x += mixed W_o^T + b
   return rows;

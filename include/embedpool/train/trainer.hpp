@@ -66,7 +66,8 @@ class Trainer {
   StepReport step(std::span<const Texts> batches, E& executor) {
     require_in("Trainer", "batches", static_cast<Index>(batches.size()), 1, Index(1) << 30);
     model_->clear_gradients();
-    StepReport report{steps(), 0, 0, settings_.rate * settings_.schedule(steps())};
+    const double share = settings_.schedule(steps());  // of the peak rates
+    StepReport report{steps(), 0, 0, share * settings_.rate};
     DropoutKey key{settings_.dropout, settings_.seed, steps(), 0};
     for (std::size_t i = 0; i < batches.size(); ++i) {
       const double loss = contrastive_gradients(*model_, batches[i], loss_, settings_.chunk, key, executor);
@@ -78,7 +79,6 @@ class Trainer {
       for (const TrainedTensor<Scalar>& tensor : tensors_) *tensor.gradient /= static_cast<Scalar>(batches.size());
     report.gradient_norm = clip_gradients(tensors_, settings_.longest_gradient);
     if (!std::isfinite(report.gradient_norm)) fail(batches.size() - 1, "a gradient is not finite");
-    const double share = settings_.schedule(steps());
     optimizer_.step(tensors_, [&](TrainedPart part) {
       return share * (part == TrainedPart::head ? settings_.head_rate : settings_.rate);
     });

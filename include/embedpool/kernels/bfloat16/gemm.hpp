@@ -69,33 +69,32 @@ void bfloat16_gemm_nt_gated(Rows<const Bfloat16Pair> a, const PackedGatedWeight<
   simd::gemm_panels(a, w.panels(), w.rows(), StoreGated<Activation, float>{out}, executor);
 }
 
-namespace detail {
-
-/// The rows rounded into scratch of the calling thread, which the next call overwrites.
+/// The rows rounded to pairs in scratch of the calling thread, which the next call overwrites: one rounding for several
+/// products of the same input.
+///
+/// Shapes  a [M, K] -> [M, (K + 1) / 2]
 template <Executor E>
-Rows<const Bfloat16Pair> rounded(Rows<const float> a, E& executor) {
+Rows<const Bfloat16Pair> rounded_rows(Rows<const float> a, E& executor) {
   thread_local AlignedBuffer<Bfloat16Pair> scratch;
   const Rows<Bfloat16Pair> pairs = scratch.rows(a.rows, simd::operand_count<Bfloat16Pair>(a.cols));
   round_rows(a, pairs, executor);
   return pairs;
 }
 
-}  // namespace detail
-
 /// As above, on rows that are rounded first.
 template <class Weight, class Epilogue, Executor E>
 void bfloat16_gemm_nt(Rows<const float> a, const Weight& w, const Epilogue& epilogue, E& executor) {
-  bfloat16_gemm_nt(detail::rounded(a, executor), w, epilogue, executor);
+  bfloat16_gemm_nt(rounded_rows(a, executor), w, epilogue, executor);
 }
 template <class Activation, Executor E>
 void bfloat16_gemm_nt_gated(Rows<const float> a, const WeightView& gate, const WeightView& up, Rows<float> out,
                             E& executor) {
-  bfloat16_gemm_nt_gated<Activation>(detail::rounded(a, executor), gate, up, out, executor);
+  bfloat16_gemm_nt_gated<Activation>(rounded_rows(a, executor), gate, up, out, executor);
 }
 template <class Activation, Executor E>
 void bfloat16_gemm_nt_gated(Rows<const float> a, const PackedGatedWeight<Bfloat16Pair>& w, Rows<float> out,
                             E& executor) {
-  bfloat16_gemm_nt_gated<Activation>(detail::rounded(a, executor), w, out, executor);
+  bfloat16_gemm_nt_gated<Activation>(rounded_rows(a, executor), w, out, executor);
 }
 
 }  // namespace embedpool
