@@ -78,6 +78,11 @@ TEST_CASE("adapters of other methods, for other models or of other ranks are ref
   changed("bias", "all", {"bias"});
   changed("rank_pattern", Json{{"q_proj", 4}}, {"rank_pattern"});
   changed("modules_to_save", Json::array({"head"}), {"modules_to_save"});
+  changed("alora_invocation_tokens", Json::array({3, 5}), {"alora_invocation_tokens"});
+  changed("target_parameters", Json::array({"experts.gate_up_proj"}), {"target_parameters"});
+  changed("use_bdlora", Json{{"nblocks", 2}}, {"use_bdlora"});
+  changed("init_lora_weights", "pissa_niter_4", {"init_lora_weights", "pissa_niter_4"});
+  changed("init_lora_weights", "olora", {"init_lora_weights", "olora"});
   changed("r", 0, {"r", "got 0"});
   changed("lora_alpha", "8", {"lora_alpha"});
 
@@ -100,6 +105,19 @@ TEST_CASE("adapters of other methods, for other models or of other ranks are ref
   AdapterFiles empty;
   empty.tensors.clear();
   empty.refused({"adapter_model.safetensors", "no LoRA matrices"});
+}
+
+TEST_CASE("features that are named and not used are no reason to refuse an adapter") {
+  AdapterFiles files;
+  for (const char* key : {"alora_invocation_tokens", "target_parameters", "use_bdlora", "modules_to_save", "rank_pattern"})
+    files.config[key] = nullptr;
+  files.config["use_bdlora"] = false;
+  files.config["alpha_pattern"] = Json::object();
+  files.config["use_dora"] = false;
+  for (const Json& start : {Json(true), Json("gaussian"), Json("orthogonal")}) {
+    files.config["init_lora_weights"] = start;
+    CHECK(files.load().entries.size() == 2);
+  }
 }
 
 TEST_CASE("merging changes the named matrices and no other, and refuses pairs that do not fit") {

@@ -67,6 +67,27 @@ TEST_CASE("the adapters of the golden files are written as they were read") {
   CHECK(found > 0);
 }
 
+TEST_CASE("the targets of a written adapter are the maps it has and no others") {
+  const test::TemporaryFolder folder;
+  const DecoderConfig config = test::small_config("llama");  // three blocks
+  LoraOptions options;
+  options.targets = {DecoderTensor::query, DecoderTensor::down};
+  const auto targets = [&](const LoraAdapter<float>& adapter, Index blocks) {
+    io::PeftDescription description;
+    description.blocks = blocks;
+    io::write_peft_adapter(adapter, description, folder / "adapter");
+    return io::read_json((folder / "adapter") / "adapter_config.json").at("target_modules");
+  };
+  LoraAdapter<float> adapter = new_lora_adapter<float>(config, options);
+  CHECK(targets(adapter, config.layers) == io::Json::array({"down_proj", "q_proj"}));
+  CHECK(targets(adapter, 0) == io::Json::array({"down_proj", "q_proj"}));
+  CHECK(targets(adapter, 4) == io::Json::array({"layers.0.mlp.down_proj", "layers.0.self_attn.q_proj", "layers.1.mlp.down_proj",
+                                                "layers.1.self_attn.q_proj", "layers.2.mlp.down_proj",
+                                                "layers.2.self_attn.q_proj"}));
+  std::erase_if(adapter.entries, [](const auto& entry) { return entry.place == DecoderTensorPlace{DecoderTensor::query, 1}; });
+  CHECK(targets(adapter, 3) == io::Json::array({"down_proj", "layers.0.self_attn.q_proj", "layers.2.self_attn.q_proj"}));
+}
+
 TEST_CASE("what one PEFT adapter cannot say is refused") {
   const test::TemporaryFolder folder;
   const DecoderConfig config = test::small_config("llama");

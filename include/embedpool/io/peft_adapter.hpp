@@ -16,11 +16,20 @@ namespace detail {
 /// What may change a result and is not done here.
 inline void refuse_unknown_peft_features(const JsonObject& config) {
   if (config.string("peft_type") != "LORA") config.fail("peft_type", "must be LORA, got " + config.string("peft_type"));
-  for (const char* key : {"use_dora", "use_qalora", "use_bdlora", "lora_bias", "fan_in_fan_out"})
+  for (const char* key : {"use_dora", "use_qalora", "lora_bias", "fan_in_fan_out"})
     if (config.boolean_or(key, false)) config.fail(key, "is not supported");
   if (config.string_or("bias", "none") != "none") config.fail("bias", "must be none");
-  for (const char* key : {"rank_pattern", "alpha_pattern", "modules_to_save", "layer_replication"})
-    if (config.has(key) && !config.at(key).empty()) config.fail(key, "is not supported");
+  for (const char* key : {"rank_pattern", "alpha_pattern", "modules_to_save", "layer_replication", "target_parameters",
+                          "trainable_token_indices", "alora_invocation_tokens", "arrow_config", "use_bdlora", "kasa_config",
+                          "monteclora_config"})
+    if (config.has(key) && config.at(key) != Json(false) && !config.at(key).empty()) config.fail(key, "is not supported");
+  // These starts take their part out of the model's own weights, which then are no longer those of its files.
+  if (config.has("init_lora_weights") && config.at("init_lora_weights").is_string()) {
+    const std::string start = config.string("init_lora_weights");
+    for (const char* changing : {"pissa", "olora", "corda", "loftq", "lora_ga"})
+      if (start.starts_with(changing))
+        config.fail("init_lora_weights", "is '" + start.substr(0, 40) + "', which changes the base model");
+  }
 }
 
 /// The matrix of a tensor, decoded.

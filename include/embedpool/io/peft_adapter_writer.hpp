@@ -1,6 +1,8 @@
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <string>
 #include <system_error>
@@ -17,7 +19,39 @@ struct PeftDescription {
   double dropout = 0;
   bool rank_stabilised = false;
   bool causal_lm = false;         ///< names for a model with a language-model head: one more `model.` in front
+  Index blocks = 0;               ///< of the base model; 0: as many as the adapter's last pair needs
 };
+
+namespace detail {
+
+/// "layers.1.self_attn.q_proj": a map's name in Hugging Face checkpoints.
+inline std::string module_name(const DecoderTensorPlace& place) {
+  std::string name = hugging_face_name(place);
+  name.erase(name.size() - std::string(".weight").size());
+  return name;
+}
+
+/// What `target_modules` names so that PEFT adapts these maps and no others: "q_proj" when it stands for a map of every
+/// block (and every expert), else whole names.
+template <Real S>
+std::set<std::string> peft_targets(const LoraAdapter<S>& adapter, Index blocks) {
+  const auto last_part = [](const std::string& module) { return module.substr(module.rfind('.') + 1); };
+  std::map<std::string, Index> present, experts;
+  for (const auto& entry : adapter.entries) {
+    blocks = std::max(blocks, entry.place.layer + 1);
+    const std::string part = last_part(module_name(entry.place));
+    ++present[part];
+    experts[part] = std::max({experts[part], entry.place.expert + 1, Index(1)});
+  }
+  std::set<std::string> targets;
+  for (const auto& entry : adapter.entries) {
+    const std::string module = module_name(entry.place), part = last_part(module);
+    targets.insert(present[part] == blocks * experts[part] ? part : module);
+  }
+  return targets;
+}
+
+}  // namespace detail
 
 /// Writes an adapter in the layout of PEFT, adapter_model.safetensors and then adapter_config.json, so that
 /// `PeftModel.from_pretrained` and load_peft_adapter open it. The directory is made when it is missing.
@@ -30,16 +64,13 @@ void write_peft_adapter(const LoraAdapter<S>& adapter, const PeftDescription& de
   if (adapter.entries.empty()) throw ShapeError("PEFT adapter: there are no pairs");
   const LoraPair<S>& first = adapter.entries.front().lora;
   const Index rank = first.a.rows();
-  std::set<std::string> targets;
   SafetensorsWriter writer;
   writer.add_metadata("format", "pt");
   for (const auto& [place, lora] : adapter.entries) {
     require_equal("PEFT adapter: " + describe(place), "rank", lora.a.rows(), rank);
     if (lora.scale != first.scale) throw ShapeError("PEFT adapter: " + describe(place) + " has a scale of its own");
-    std::string module = hugging_face_name(place);
-    module.erase(module.size() - std::string(".weight").size());
-    targets.insert(module.substr(module.rfind('.') + 1));
-    const std::string name = (description.causal_lm ? "base_model.model.model." : "base_model.model.") + module;
+    const std::string name =
+        (description.causal_lm ? "base_model.model.model." : "base_model.model.") + detail::module_name(place);
     writer.add(name + ".lora_A.weight", lora.a);
     writer.add(name + ".lora_B.weight", lora.b);
   }
@@ -54,7 +85,7 @@ void write_peft_adapter(const LoraAdapter<S>& adapter, const PeftDescription& de
   config["lora_alpha"] = static_cast<S>(near / root) == first.scale ? near : alpha;
   config["lora_dropout"] = description.dropout;
   config["use_rslora"] = description.rank_stabilised;
-  config["target_modules"] = targets;
+  config["target_modules"] = detail::peft_targets(adapter, description.blocks);
   config["bias"] = "none";
   config["fan_in_fan_out"] = false;
   config["inference_mode"] = true;
