@@ -60,6 +60,24 @@ struct KindWeights {
 };
 static_assert(HeadPolicy<KindWeights, float>);
 
+/// A head that forgets what other texts gave.
+struct OverwritesTable : KindWeights {
+  template <Real S>
+  void backward(const Params<S>& w, const Keys<S>& keys, const Cache<S>& cache, const RowVector<S>& de, Params<S>& dw,
+                Rows<S> dkeys) const {
+    dw.table.setZero();
+    KindWeights::backward(w, keys, cache, de, dw, dkeys);
+  }
+};
+struct OverwritesKeys : KindWeights {
+  template <Real S>
+  void backward(const Params<S>& w, const Keys<S>& keys, const Cache<S>& cache, const RowVector<S>& de, Params<S>& dw,
+                Rows<S> dkeys) const {
+    as_eigen(dkeys).setZero();
+    KindWeights::backward(w, keys, cache, de, dw, dkeys);
+  }
+};
+
 using Any = Pooling<AnyLayers, AnyTokens, KindWeights>;
 
 /// Every reader, modifier and choice of layers by name: one type to compile. any_tokens_test.cpp shows that the fixed
@@ -132,4 +150,12 @@ TEST_CASE_TEMPLATE("poolings of fixed policies keep every promise", P, FIXED_POO
   CHECK(testing::padding_is_never_read<float>(P{}) == "");
   CHECK(testing::streaming_equals_storing<float>(P{}) == "");
   CHECK(testing::backward_agrees_with_differences(P{}, {}, 1e-8) == "");
+}
+
+TEST_CASE("a head that overwrites gradients is found out, however few texts there are") {
+  const auto found = [](const auto& pooling) { return testing::backward_agrees_with_differences(pooling, {}, 1e-8); };
+  CHECK(found(Pooling<LastLayer, TokenMean, OverwritesTable>{}).find("overwrites the gradient of parameter table") !=
+        std::string::npos);
+  CHECK(found(Pooling<LastLayer, TokenMean, OverwritesKeys>{}).find("overwrites the gradient of the keys") !=
+        std::string::npos);
 }

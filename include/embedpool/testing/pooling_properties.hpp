@@ -220,6 +220,43 @@ std::string streaming_equals_storing(const Pooling& pooling, const ProblemSize& 
   return "";
 }
 
+namespace detail {
+/// Whether the head's own backward leaves what stands in its gradients and adds to it: a stream gives each of few texts
+/// gradients of its own, where a head that overwrites them would look right.
+template <class Pooling>
+std::string head_adds_gradients(const Pooling& pooling, const typename Pooling::template Params<double>& params,
+                                const ProblemSize& size) {
+  const auto& head = pooling.head;
+  std::vector<Index> kinds(static_cast<std::size_t>(pooling.slots(size.layers)));
+  std::iota(kinds.begin(), kinds.end(), Index(0));
+  const Index keys = static_cast<Index>(kinds.size());
+  std::mt19937 generator(size.seed + 3);
+  std::normal_distribution<double> normal;
+  const auto random = [&] { return normal(generator); };
+  const Matrix<double> rows = Matrix<double>::NullaryExpr(keys, size.width, random);
+  const RowVector<double> de = RowVector<double>::NullaryExpr(pooling.output_width(size.width), random);
+  const auto gradients_on = [&](double there) {
+    std::vector<Matrix<double>> found{Matrix<double>::Constant(keys, size.width, there)};
+    auto dparams = params;
+    Pooling::Head::for_each(dparams, [&](auto&&, auto& tensor) { tensor.setConstant(there); });
+    typename Pooling::Head::template Cache<double> cache;
+    const Keys<double> text{rows_of(rows), kinds};
+    head.forward(params, text, cache);
+    head.backward(params, text, cache, de, dparams, rows_of(found.front()));
+    Pooling::Head::for_each(dparams, [&](auto&&, auto& tensor) { found.push_back(tensor); });
+    for (Matrix<double>& gradient : found) gradient.array() -= there;
+    return found;
+  };
+  std::vector<std::string> names{"the keys"};
+  Pooling::Head::for_each(params, [&](auto&& name, auto&&) { names.push_back("parameter " + std::string(name)); });
+  const auto expected = gradients_on(0), got = gradients_on(1);
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    if (!(relative_error(expected[i], got[i]) < 1e-9))  // taking off 1 leaves errors of 1e-16, over 1e-3 or more
+      return "backward of the head overwrites the gradient of " + names[i];
+  return "";
+}
+}  // namespace detail
+
 /// The gradients of parameters and of every layer's states agree with central differences, with and without
 /// calibration, and are added to what is there.
 template <class Pooling>
@@ -273,7 +310,7 @@ std::string backward_agrees_with_differences(const Pooling& pooling, const Probl
     });
     if (!wrong.empty()) return wrong;
   }
-  return "";
+  return detail::head_adds_gradients(pooling, params, size);
 }
 
 }  // namespace embedpool::testing
