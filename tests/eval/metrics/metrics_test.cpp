@@ -75,13 +75,13 @@ TEST_CASE("a query without a relevant document scores nothing, and not a number 
 }
 
 TEST_CASE("scores of predicted classes count by hand, with a class that is never predicted and one never true") {
-  const std::vector<Index> truth = {0, 0, 1, 2}, predicted = {0, 3, 0, 2};
+  const std::vector<Index> truth = {0, 0, 1, 2}, predicted = {0, 3, 3, 2};
   const ClassificationScores scores = classification_scores(truth, predicted);
-  // F1: class 0 1/2, class 1 0, class 2 1, class 3 0.
+  // Class 0: P 1, R 1/2, F1 2/3; class 2: all 1; classes 1 and 3: all 0.
   CHECK(scores.accuracy == 0.5);
-  CHECK(scores.macro_f1 == exactly(1.5 / 4));
-  CHECK(scores.weighted_f1 == exactly((2 * 0.5 + 1) / 4));
-  CHECK(scores.weighted_precision == exactly((2 * 0.5 + 1) / 4));
+  CHECK(scores.macro_f1 == exactly((2.0 / 3 + 1) / 4));
+  CHECK(scores.weighted_f1 == exactly((2 * 2.0 / 3 + 1) / 4));
+  CHECK(scores.weighted_precision == exactly((2 * 1.0 + 1) / 4));
   CHECK(scores.weighted_recall == exactly((2 * 0.5 + 1) / 4));
 }
 
