@@ -1,7 +1,11 @@
 #pragma once
 #include <CLI/CLI.hpp>
+#include <exception>
 
 namespace embedpool::program {
+
+/// Work that a signal stopped in good order: everything that was done is saved, and the user was told.
+struct Interrupted : std::exception {};
 
 /// Each adds a subcommand that does its work when it is parsed and called. Errors come out as exceptions.
 void add_inspect_command(CLI::App& program);
@@ -9,5 +13,6 @@ void add_embed_command(CLI::App& program);
 void add_calibrate_command(CLI::App& program);
 void add_sts_command(CLI::App& program);
 void add_nearest_command(CLI::App& program);
+void add_train_command(CLI::App& program);
 
 }  // namespace embedpool::program

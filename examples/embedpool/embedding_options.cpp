@@ -75,9 +75,14 @@ void add_key_options(CLI::App& command, EmbeddingOptions& options) {
 void add_saved_options(CLI::App& command, EmbeddingOptions& options) {
   const std::string group = "Vector";
   command
-      .add_option("--head", options.head,
-                  "folder of a trained head. Its settings hold; a flag that says otherwise is refused")
+      .add_option("--trained,--head", options.head,
+                  "folder that `embedpool train` wrote: adapter, head, calibration. Its settings hold; a flag that says "
+                  "otherwise is refused")
       ->type_name("DIR")->group(group);
+  command
+      .add_option("--task", options.task,
+                  "the texts are queries of this task: what it was trained with as --instruction goes in front of them")
+      ->type_name("NAME")->group(group);
   command
       .add_option("--calibration", options.calibration,
                   "folder that `embedpool calibrate` wrote. Its mask, pooling, layers, prompt and appended ids hold; a "

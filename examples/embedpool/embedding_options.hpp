@@ -11,7 +11,7 @@ namespace embedpool::program {
 /// The flags that several commands share. Empty means: not given.
 struct EmbeddingOptions {
   std::string model{};
-  std::optional<std::string> mask{}, pooling{}, layers{}, text_template{}, prompt{};
+  std::optional<std::string> mask{}, pooling{}, layers{}, text_template{}, prompt{}, task{};
   std::optional<Index> layer{}, skip_first{}, max_tokens{}, dimensions{};
   std::optional<bool> append_eos{}, prepend_bos{}, normalize{};
   bool exclude_prompt = false;
@@ -25,7 +25,7 @@ struct EmbeddingOptions {
 void add_model_option(CLI::App& command, EmbeddingOptions& options);
 /// What decides the keys: mask, pooling, layers, prompt, what is appended.
 void add_key_options(CLI::App& command, EmbeddingOptions& options);
-/// --head, --calibration, --no-normalize, --dimensions
+/// --trained, --task, --calibration, --no-normalize, --dimensions
 void add_saved_options(CLI::App& command, EmbeddingOptions& options);
 /// How the work is done: arithmetic, threads, batches, messages.
 void add_run_options(CLI::App& command, EmbeddingOptions& options);

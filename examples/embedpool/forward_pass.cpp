@@ -11,12 +11,12 @@ namespace {
 
 using RunTimePooling = Pooling<AnyLayers, AnyTokens, AnyHead>;
 
+}  // namespace
+
 AnyMask as_trained(const AnyMask& mask, Index window) {
   const bool plain = std::holds_alternative<Causal>(mask.choice);
   return plain && window > 0 ? AnyMask{CausalWindow{window}} : mask;
 }
-
-}  // namespace
 
 /// Any LayerSink behind one type, so that the decoder's forward pass is compiled once.
 class ForwardPass::Sink {
@@ -105,6 +105,16 @@ std::vector<Matrix<float>> ForwardPass::embed(const Batch& batch, std::span<cons
   for (std::size_t i = 0; i < streams.size(); ++i)
     embeddings.push_back(readings[i].finishing.forward(streams[i]->stream.finish(executor_)));
   return embeddings;
+}
+
+void ForwardPass::add_keys(const Batch& batch, const Reading& reading, KeyCache<float>& cache) {
+  const RunTimePooling pooling{reading.layers, reading.tokens, reading.head};
+  Sink::Of<PoolingStream<float, RunTimePooling, ThreadPool>> sink(
+      pooling, reading.params, batch.segments(), decoder_.layers(), decoder_.width(), executor_,
+      reading.calibration ? &*reading.calibration : nullptr, KeepForBackward::yes);
+  Sink* const sinks[] = {&sink};
+  run(batch, sinks);
+  for (Index b = 0; b < batch.segments().size(); ++b) cache.add(sink.stream.keys(b));
 }
 
 void ForwardPass::calibrate(const Batch& batch, std::span<const Reading> readings,

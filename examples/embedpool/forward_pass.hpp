@@ -13,6 +13,7 @@
 #include "embedpool/pooling/any_tokens.hpp"
 #include "embedpool/pooling/calibration_estimator.hpp"
 #include "embedpool/pooling/normalize.hpp"
+#include "embedpool/train/key_cache.hpp"
 
 namespace embedpool::program {
 
@@ -29,6 +30,9 @@ struct Reading {
   Index slots(Index model_layers) const { return layers.count(model_layers) * tokens.slots(); }
 };
 
+/// The mask that `mask` means for a model with a causal window (0: none): see with_trained_window.
+AnyMask as_trained(const AnyMask& mask, Index window);
+
 /// Forward passes of a decoder under one mask, each read in as many ways as wanted.
 class ForwardPass {
  public:
@@ -40,6 +44,9 @@ class ForwardPass {
 
   /// For each reading the embeddings of the batch, [texts, width].
   std::vector<Matrix<float>> embed(const Batch& batch, std::span<const Reading> readings);
+
+  /// Adds the keys of the batch's texts to the cache, calibrated, as the reading's head would see them.
+  void add_keys(const Batch& batch, const Reading& reading, KeyCache<float>& cache);
 
   /// Gives the keys of each reading to the estimator at its place.
   void calibrate(const Batch& batch, std::span<const Reading> readings, std::span<CalibrationEstimator> estimators);

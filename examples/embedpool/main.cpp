@@ -34,13 +34,15 @@ int main(int argc, char** argv) {
   program.set_version_flag("--version", "embedpool " EMBEDPOOL_TEXT(EMBEDPOOL_VERSION_MAJOR) "." EMBEDPOOL_TEXT(
                                             EMBEDPOOL_VERSION_MINOR) "." EMBEDPOOL_TEXT(EMBEDPOOL_VERSION_PATCH));
   program.footer(
-      "Exit status: 0, or 2 with one line on standard error: embedpool: error: <file>: <place>: <cause>.\n"
+      "Exit status: 0, or 2 with one line on standard error: embedpool: error: <file>: <place>: <cause>;\n"
+      "130 for a training that was stopped by a signal and saved.\n"
       "`embedpool COMMAND --help` has examples.");
   add_inspect_command(program);
   add_embed_command(program);
   add_calibrate_command(program);
   add_sts_command(program);
   add_nearest_command(program);
+  add_train_command(program);
   try {
     program.parse(argc, argv);
     if (program.get_subcommands().empty()) return fail("a command is required (see embedpool --help)");
@@ -49,6 +51,8 @@ int main(int argc, char** argv) {
     return program.exit(asked);
   } catch (const CLI::ParseError& error) {
     return fail(std::string(error.what()) + " (see embedpool --help)");
+  } catch (const embedpool::program::Interrupted&) {
+    return 130;  // as shells say of a program that SIGINT ended
   } catch (const std::bad_alloc&) {
     return fail("not enough memory");
   } catch (const std::exception& error) {

@@ -27,13 +27,20 @@ double Progress::seconds() const { return std::chrono::duration<double>(Clock::n
 
 std::string Progress::report() const {
   const double elapsed = std::max(seconds(), 1e-3);
-  char text[160];
-  std::snprintf(text, sizeof text, "embedpool: %s: %td texts, %.1f texts/s, %.0f tokens/s", what_.c_str(), texts_,
+  char text[120];
+  std::snprintf(text, sizeof text, "%td texts, %.1f texts/s, %.0f tokens/s", texts_,
                 static_cast<double>(texts_) / elapsed, static_cast<double>(tokens_) / elapsed);
+  return "embedpool: " + what_ + ": " + (detail_.empty() ? "" : detail_ + ", ") + text;
+}
+
+std::string Progress::number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4g", value);
   return text;
 }
 
-void Progress::add(Index texts, Index tokens, double fraction) {
+void Progress::add(Index texts, Index tokens, double fraction, std::string detail) {
+  detail_ = std::move(detail);
   texts_ += texts;
   tokens_ += tokens;
   const auto now = Clock::now();

@@ -13,7 +13,11 @@ class Progress {
   Progress(std::string what, bool quiet);
 
   /// Counts texts and tokens that are done; `fraction` of the whole is done, 0 where that is not known.
-  void add(Index texts, Index tokens, double fraction);
+  /// `detail` is said as it is now.
+  void add(Index texts, Index tokens, double fraction, std::string detail = {});
+
+  /// A figure with the digits that people compare.
+  static std::string number(double value);
 
   /// Ends the line; says how much was done where anything was said before.
   void finish();
@@ -32,6 +36,7 @@ class Progress {
   bool said_anything_ = false;
   std::size_t width_ = 0;  // of the line at the terminal, to write over all of it
   Index texts_ = 0, tokens_ = 0;
+  std::string detail_{};
 };
 
 }  // namespace embedpool::program

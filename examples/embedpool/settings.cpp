@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "embedpool/io/peft_adapter.hpp"
 #include "embedpool/io/tokenizer/tokenizer.hpp"
 
 namespace embedpool::program {
@@ -94,6 +95,14 @@ void require_same_keys(const io::SavedEmbedder& head, const io::SavedEmbedder& c
   same("appended_ids", ids_text(head.config.layout.appended), ids_text(calibration.config.layout.appended));
 }
 
+[[noreturn]] void unknown_task(const std::string& folder, const std::string& task,
+                               const std::map<std::string, std::string>& prompts) {
+  std::string known;
+  for (const auto& [name, prompt] : prompts) known += (known.empty() ? "" : ", ") + name;
+  throw FileError(folder, "prompts",
+                  "has no task '" + task.substr(0, 80) + "'; " + (known.empty() ? "it names none" : "it names " + known));
+}
+
 }  // namespace
 
 Settings resolve(const EmbeddingOptions& options, const Model& model) {
@@ -121,6 +130,7 @@ Settings resolve(const EmbeddingOptions& options, const Model& model) {
       throw FileError(options.calibration, "calibration", "missing: the folder holds no calibration");
     config = std::move(main.config);
     config.layers = canonical_layers(AnyLayers::parse(config.layers), config.model.layers);
+    if (config.adapter) settings.adapter = io::load_peft_adapter<float>(folder, model.decoder().config());
     settings.reading.params = std::move(main.head);
     settings.reading.calibration = std::move(main.calibration);
     settings.pooling_source = folder;
@@ -159,6 +169,12 @@ Settings resolve(const EmbeddingOptions& options, const Model& model) {
     config.layout.prepended = model.prepended();
   settings.append_to_tokens = options.append_eos.value_or(false);
 
+  if (options.task) {
+    const auto prompt = config.prompts.find(*options.task);
+    if (prompt == config.prompts.end()) unknown_task(saved ? folder : model.path(), *options.task, config.prompts);
+    config.layout.prompt = config.layout.prompt.behind(prompt->second);
+  }
+
   // The last steps do not change what keys mean, so flags simply hold.
   if (options.max_tokens) config.layout.max_tokens = *options.max_tokens;
   if (options.normalize) config.finishing.normalize = *options.normalize;
@@ -173,6 +189,10 @@ Settings resolve(const EmbeddingOptions& options, const Model& model) {
   const Index width = config.head.output_width(model.decoder().width());
   require_in("--dimensions", "dimensions", config.finishing.dimensions, 0, width);
   return settings;
+}
+
+Decoder<float> decoder_of(const Settings& settings, const Model& model) {
+  return settings.adapter ? merged(model.decoder(), *settings.adapter) : model.decoder();
 }
 
 TextEncoding text_encoding(const EmbeddingOptions& options, const Settings& settings, const Model& model) {
@@ -211,9 +231,11 @@ std::string describe(const io::EmbedderConfig& config, const Model& model) {
                                           : config.layers);
   line("head", std::string(config.head.name()));
   line("calibration", config.calibration ? "from " + std::to_string(config.calibration->texts) + " texts" : "none");
+  line("adapter", config.adapter ? "LoRA, merged into the weights" : "none");
   line("template", config.layout.prompt.to_string());
   line("prepended", spelled(config.layout.prepended, model));
   line("appended", spelled(config.layout.appended, model));
+  for (const auto& [task, prompt] : config.prompts) line("task " + task, prompt);
   line("max tokens", config.layout.max_tokens > 0 ? std::to_string(config.layout.max_tokens) : "any number");
   const Index width = config.head.output_width(config.model.width);
   line("dimensions", std::to_string(config.finishing.dimensions > 0 ? config.finishing.dimensions : width) + " of " +

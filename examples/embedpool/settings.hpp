@@ -3,6 +3,7 @@
 
 #include "embedding_options.hpp"
 #include "embedpool/io/saved_embedder.hpp"
+#include "embedpool/model/lora_adapter.hpp"
 #include "forward_pass.hpp"
 #include "model.hpp"
 #include "text_batches.hpp"
@@ -13,6 +14,7 @@ namespace embedpool::program {
 struct Settings {
   io::EmbedderConfig config{};
   Reading reading{};
+  std::optional<LoraAdapter<float>> adapter{};  ///< of --trained
   std::string pooling_source{};  ///< where the pooling came from, for people to read
   bool append_to_tokens = false; ///< texts that come as ids get the appended ids as well
 };
@@ -23,6 +25,9 @@ struct Settings {
 ///
 /// Errors  FileError naming folder and key; ShapeError naming the flag
 Settings resolve(const EmbeddingOptions& options, const Model& model);
+
+/// The model's decoder, with the adapter merged into it where there is one.
+Decoder<float> decoder_of(const Settings& settings, const Model& model);
 
 /// How texts become ids under these settings.
 TextEncoding text_encoding(const EmbeddingOptions& options, const Settings& settings, const Model& model);

@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,10 +38,11 @@ struct CalibrationConfig {
 ///    "mask": "causal", "pooling": "last,mean@text", "layers": "all", "template": "{text}",
 ///    "prepended_ids": [], "appended_ids": [2], "max_tokens": 0, "normalize": true, "dimensions": 0,
 ///    "head": {"type": "mean", "settings": {"normalise_keys": false}, "file": ""},
-///    "calibration": {"file": "calibration.safetensors", "texts": 600}}
+///    "calibration": {"file": "calibration.safetensors", "texts": 600},
+///    "adapter": true, "prompts": {"squad": "Question: "}}
 ///
 /// `mask`, `pooling`, `layers` and `template` are what AnyMask, AnyTokens, AnyLayers and PromptTemplate parse.
-/// `calibration` is left out where there is none.
+/// `calibration`, `adapter` and `prompts` are left out where there is none.
 struct EmbedderConfig {
   ModelFacts model{};
   AnyMask mask{};
@@ -51,6 +53,8 @@ struct EmbedderConfig {
   AnyHead head{};          ///< its kind and options
   std::string head_file{};  ///< of its parameters, beside the configuration; empty for heads without any
   std::optional<CalibrationConfig> calibration{};
+  bool adapter = false;    ///< the folder holds a LoRA adapter, in PEFT's files, that belongs to it
+  std::map<std::string, std::string> prompts{};  ///< of tasks: an instruction in front of the template, for queries
 };
 
 namespace detail {
@@ -115,17 +119,19 @@ inline Json to_json(const EmbedderConfig& config) {
                  {"file", config.head_file}}}};
   if (config.calibration)
     json["calibration"] = {{"file", config.calibration->file}, {"texts", config.calibration->texts}};
+  if (config.adapter) json["adapter"] = true;
+  if (!config.prompts.empty()) json["prompts"] = config.prompts;
   return json;
 }
 
-/// Reads what to_json wrote; `file` is for messages. Every key must be there (but `calibration`), and no other.
+/// Reads what to_json wrote; `file` is for messages. Every key must be there but the last three, and no other.
 /// Errors  FileError naming file, key and cause
 inline EmbedderConfig embedder_config(const Json& json, const std::string& file) {
   const JsonObject object(json, file);
   object.integer("embedpool_embedder", 1, 1);
   detail::refuse_unknown_keys(object, {"embedpool_embedder", "model", "mask", "pooling", "layers", "template",
                                        "prepended_ids", "appended_ids", "max_tokens", "normalize", "dimensions", "head",
-                                       "calibration"});
+                                       "calibration", "adapter", "prompts"});
   constexpr Index most = Index(1) << 28;
   EmbedderConfig config;
   const JsonObject model = object.object("model");
@@ -158,6 +164,12 @@ inline EmbedderConfig embedder_config(const Json& json, const std::string& file)
                                            calibration.integer("texts", 2, Index(1) << 40)};
     if (config.calibration->file.empty()) calibration.fail("file", "must not be empty");
   }
+  config.adapter = object.boolean_or("adapter", false);
+  if (object.has("prompts"))
+    for (const auto& [task, prompt] : object.object("prompts").json().items()) {
+      if (!prompt.is_string()) object.fail("prompts", "must hold strings");
+      config.prompts[task] = prompt.get<std::string>();
+    }
   return config;
 }
 

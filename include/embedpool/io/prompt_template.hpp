@@ -47,6 +47,13 @@ class PromptTemplate {
     return result;
   }
 
+  /// This template with an instruction in front of all of it. Errors: ShapeError when the instruction contains {text}.
+  PromptTemplate behind(std::string_view instruction) const {
+    PromptTemplate result = *this;
+    result.pieces_.front() = prompt(instruction).pieces_.front() + pieces_.front();
+    return result;
+  }
+
   std::size_t copies() const noexcept { return pieces_.size() - 1; }
   /// The pieces between the copies of the text: copies() + 1 of them, some may be empty.
   const std::vector<std::string>& pieces() const noexcept { return pieces_; }

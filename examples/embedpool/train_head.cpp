@@ -1,0 +1,102 @@
+#include <map>
+#include <tuple>
+
+#include "embedpool/train/cached_head.hpp"
+#include "embedpool/train/key_cache.hpp"
+#include "training_loop.hpp"
+
+namespace embedpool::program {
+namespace {
+
+/// The distinct texts that a run reads, numbered in the order in which it first does.
+class NumberedTexts {
+ public:
+  explicit NumberedTexts(TrainingJob& job) : job_(job) {
+    for (Index step = 0; step < job.options.learning.steps; ++step) add(job.batch(step), job.data);
+    for (const auto& batch : job.held_out_batches()) add(batch, job.held_out);
+  }
+  Index number(const std::string& text, Index group, bool is_query, const TrainingData& from) {
+    // An instruction is put in front of queries alone, so the same string may be two texts.
+    const std::string& task = from.groups[static_cast<std::size_t>(group)];
+    const bool instructed = is_query && job_.settings.config.prompts.contains(task);
+    const auto [place, is_new] =
+        numbers_.try_emplace({instructed ? task : "", text}, static_cast<Index>(texts_.size()));
+    if (is_new) texts_.push_back(job_.text(text, group, is_query, from));
+    return place->second;
+  }
+  const std::vector<TrainingText>& texts() const { return texts_; }
+  /// A number that changes with any of the texts (FNV-1a over their ids).
+  std::string digest() const {
+    std::uint64_t hash = 0xcbf29ce484222325u;
+    const auto add = [&](Index value) { hash = (hash ^ static_cast<std::uint64_t>(value)) * 0x100000001b3u; };
+    for (const TrainingText& text : texts_) {
+      for (const TokenId id : text.ids) add(id);
+      add(text.shape.text.begin), add(text.shape.text.end), add(text.shape.second_copy);
+    }
+    return std::to_string(hash);
+  }
+
+ private:
+  void add(const std::vector<Index>& batch, const TrainingData& from) {
+    training_batch<Index>(from, batch, job_.options.learning.most_negatives,
+                          [&](const std::string& text, Index group, bool is_query) { return number(text, group, is_query, from); });
+  }
+  TrainingJob& job_;
+  std::map<std::pair<std::string, std::string>, Index> numbers_;
+  std::vector<TrainingText> texts_;
+};
+
+KeyCache<float> computed_keys(const NumberedTexts& numbered, TrainingJob& job) {
+  const TrainOptions& options = job.options;
+  ForwardPass pass(decoder_of(job.settings, job.model), job.settings.config.mask, AnyCompute::parse(options.compute),
+                   options.threads);
+  KeyCache<float> cache(job.model.decoder().width());
+  Progress progress("keys", options.quiet);
+  Batch batch;
+  for (const TrainingText& text : numbered.texts()) {
+    batch.add(text.ids, text.shape);
+    const Index done = cache.size() + batch.segments().size(), all = static_cast<Index>(numbered.texts().size());
+    if (batch.segments().rows() < options.batch_tokens && done < all) continue;
+    pass.add_keys(batch, job.settings.reading, cache);
+    progress.add(batch.segments().size(), batch.segments().rows(), static_cast<double>(done) / static_cast<double>(all));
+    batch = {};
+  }
+  progress.finish();
+  return cache;
+}
+
+KeyCache<float> keys_of(const NumberedTexts& numbered, TrainingJob& job) {
+  const std::string& file = job.options.key_cache;
+  if (file.empty()) return computed_keys(numbered, job);
+  io::EmbedderConfig reading = job.settings.config;
+  reading.head = {};
+  const std::string description = io::Json{{"embedder", to_json(reading)}, {"compute", job.options.compute},
+                                           {"start", job.options.head}, {"model", job.model.path()},
+                                           {"texts", numbered.digest()}}.dump();
+  if (std::filesystem::exists(file)) return KeyCache<float>::read(description, file);
+  KeyCache<float> cache = computed_keys(numbered, job);
+  cache.write(description, file);
+  return cache;
+}
+
+}  // namespace
+
+bool train_head(TrainingJob& job) {
+  Reading& reading = job.settings.reading;
+  NumberedTexts numbered(job);
+  const KeyCache<float> cache = keys_of(numbered, job);
+  CachedHead<float, AnyHead> trained(cache, reading.head, reading.params);
+  if (trained.tensors().empty())
+    throw ShapeError("--freeze-backbone: head " + std::string(reading.head.name()) + " has nothing to train");
+  ThreadPool executor(job.options.threads);
+  const bool finished = run_job(
+      trained, reading.head.output_width(job.model.decoder().width()), job,
+      [&](const std::string& text, Index group, bool is_query, const TrainingData& from) {
+        return numbered.number(text, group, is_query, from);
+      },
+      executor);
+  reading.params = trained.params;
+  return finished;
+}
+
+}  // namespace embedpool::program

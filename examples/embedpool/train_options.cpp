@@ -1,0 +1,196 @@
+#include "train_options.hpp"
+
+#include "embedpool/pooling/any_head.hpp"
+
+namespace embedpool::program {
+namespace {
+
+void add_data_options(CLI::App& command, TrainOptions& options) {
+  const std::string group = "Data";
+  command
+      .add_option("--data", options.data,
+                  "JSON lines, plain or gzip: \"query\", \"positive\", and maybe \"negative\" or \"negatives\" (a text or a "
+                  "list) and \"task\"")
+      ->required()->type_name("FILE ...")->group(group);
+  command
+      .add_option("--held-out", options.held_out, "data that is not trained on; its loss is measured on the way")
+      ->type_name("FILE ...")->group(group);
+  command.add_option("--held-out-every", options.held_out_every, "steps between two looks at held-out data")
+      ->type_name("N")->check(CLI::PositiveNumber)->capture_default_str()->group(group);
+  command
+      .add_option("--instruction", options.instructions,
+                  "TASK=TEXT: what stands in front of the queries of a task, and of `embedpool embed --task TASK`")
+      ->type_name("TASK=TEXT ...")->group(group);
+  command
+      .add_option("--no-in-batch-negatives", options.learning.without_in_batch,
+                  "tasks whose queries take their own hard negatives alone: where another query's answer may well be "
+                  "right, as with class labels")
+      ->type_name("TASK ...")->group(group);
+  command.add_flag("--mixed-batches", options.learning.mixed, "a batch may hold several tasks; without it one alone")
+      ->group(group);
+  command.add_option("--negatives", options.learning.most_negatives, "hard negatives a query takes at most")
+      ->type_name("N")->check(CLI::NonNegativeNumber)->capture_default_str()->group(group);
+  command.add_flag("--skip-bad-lines", options.skip_bad_lines, "count lines that are no examples, instead of refusing them")
+      ->group(group);
+}
+
+void add_head_options(CLI::App& command, TrainOptions& options) {
+  const std::string group = "Head";
+  HeadOptions& head = options.head_options;
+  std::string names;
+  for (const std::string_view name : AnyHead::names) names += (names.empty() ? "" : ", ") + std::string(name);
+  command.add_option("--head", head.kind, "what makes one vector of a text's keys: " + names)->type_name("NAME")->group(group);
+  command.add_option("--head-queries", head.queries, "learned queries (latents) of an attention head")
+      ->type_name("N")->check(CLI::PositiveNumber)->group(group);
+  command.add_option("--head-heads", head.heads, "its attention heads")
+      ->type_name("N")->check(CLI::PositiveNumber)->group(group);
+  command.add_option("--head-dim", head.head_dim, "width of each of them")
+      ->type_name("N")->check(CLI::PositiveNumber)->group(group);
+  command.add_option("--head-feed-forward", head.feed_forward, "inner width of its feed-forward")
+      ->type_name("N")->check(CLI::PositiveNumber)->group(group);
+  command
+      .add_flag("--head-published-start", head.published_start,
+                "begin at random as published, instead of at the plain mean of the keys")
+      ->group(group);
+  command.add_flag("!--no-calibration", options.calibrate, "leave keys as they are")->group(group);
+  command
+      .add_option("--calibration-texts", options.calibration_texts,
+                  "how many texts of the data give the centre and scale of each layer's keys before training")
+      ->type_name("N")->check(CLI::Range(2, 1 << 24))->capture_default_str()->group(group);
+  command
+      .add_option("--start-from", options.head,
+                  "folder that `embedpool train` wrote: its settings, calibration, head and adapter are where this "
+                  "training begins")
+      ->type_name("DIR")->group(group);
+}
+
+void add_lora_options(CLI::App& command, TrainOptions& options) {
+  const std::string group = "Backbone";
+  CLI::Option* freeze = command.add_flag("--freeze-backbone", options.freeze_backbone,
+                                         "train the head alone: every text goes through the model once, then steps take "
+                                         "milliseconds")
+      ->group(group);
+  command.add_option("--key-cache", options.key_cache, "with it: file that keeps what the model made of the texts")
+      ->type_name("FILE")->needs(freeze)->group(group);
+  command.add_option("--lora-rank", options.lora.rank, "rank of the LoRA pairs")
+      ->type_name("R")->check(CLI::PositiveNumber)->capture_default_str()->group(group)->excludes(freeze);
+  command.add_option("--lora-alpha", options.lora.alpha, "they count alpha / rank times")
+      ->type_name("X")->check(CLI::PositiveNumber)->capture_default_str()->group(group)->excludes(freeze);
+  command.add_flag("--rslora", options.lora.rank_stabilised, "alpha / sqrt(rank) times instead")
+      ->group(group)->excludes(freeze);
+  command.add_option("--lora-dropout", options.learning.dropout, "share of a pair's inputs that a step drops")
+      ->type_name("X")->check(CLI::Range(0.0, 0.99))->capture_default_str()->group(group)->excludes(freeze);
+  static const std::map<std::string, DecoderTensor> maps{
+      {"q_proj", DecoderTensor::query},   {"k_proj", DecoderTensor::key},  {"v_proj", DecoderTensor::value},
+      {"o_proj", DecoderTensor::output},  {"gate_proj", DecoderTensor::gate}, {"up_proj", DecoderTensor::up},
+      {"down_proj", DecoderTensor::down}};
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--lora-targets",
+          [&options](const std::vector<std::string>& names) {
+            options.lora.targets.clear();
+            for (const std::string& name : names) options.lora.targets.insert(maps.at(name));
+          },
+          "linear maps with a pair: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj. Default: all")
+      ->type_name("NAME ...")->check(CLI::IsMember(maps))->group(group)->excludes(freeze);
+  command.add_option("--lora-first-layer", options.lora.first_layer, "blocks below this one, from 0, stay as they are")
+      ->type_name("K")->check(CLI::NonNegativeNumber)->capture_default_str()->group(group)->excludes(freeze);
+  command
+      .add_option("--kept-blocks", options.learning.kept_blocks,
+                  "blocks that keep their activations for the way back; the others are computed again: less memory, more "
+                  "time. Default: all")
+      ->type_name("N")->check(CLI::NonNegativeNumber)->group(group)->excludes(freeze);
+}
+
+void add_learning_options(CLI::App& command, TrainOptions& options) {
+  const std::string group = "Learning";
+  LearningOptions& learning = options.learning;
+  const auto number = [&](const char* name, auto& value, const std::string& help, const char* type) {
+    return command.add_option(name, value, help)->type_name(type)->capture_default_str()->group(group);
+  };
+  number("--steps", learning.steps, "steps in all", "N")->check(CLI::PositiveNumber);
+  number("--batch", learning.batch, "queries a step", "N")->check(CLI::PositiveNumber);
+  number("--chunk", learning.chunk,
+         "texts that go through the model at once; a batch of more is embedded twice, with the memory of this many "
+         "(a gradient cache). 0: the whole batch", "N")->check(CLI::NonNegativeNumber);
+  number("--lr", learning.rate, "peak learning rate of the adapter", "X")->check(CLI::NonNegativeNumber);
+  number("--head-lr", learning.head_rate, "of the head", "X")->check(CLI::NonNegativeNumber);
+  number("--warmup", learning.warmup, "steps until the peak", "N")->check(CLI::NonNegativeNumber);
+  static const std::map<std::string, Schedule::Decay> decays{
+      {"constant", Schedule::Decay::constant}, {"linear", Schedule::Decay::linear}, {"cosine", Schedule::Decay::cosine}};
+  command.add_option("--schedule", learning.decay, "after that: linear, cosine or constant. Default: linear")
+      ->transform(CLI::CheckedTransformer(decays))->type_name("NAME")->group(group);
+  number("--weight-decay", learning.weight_decay, "of matrices, decoupled", "X")->check(CLI::NonNegativeNumber);
+  number("--clip", learning.longest_gradient, "longest gradient; 0: any", "X")->check(CLI::NonNegativeNumber);
+  number("--temperature", learning.temperature, "InfoNCE divides cosines by it", "X")->check(CLI::PositiveNumber);
+  command.add_flag("--symmetric", learning.symmetric, "documents look for their query as well")->group(group);
+  command
+      .add_option("--false-negative-margin", learning.false_negative_margin,
+                  "a document that is nearer than the positive by more than this is no negative")
+      ->type_name("X")->check(CLI::NonNegativeNumber)->group(group);
+  command
+      .add_option("--matryoshka", learning.matryoshka,
+                  "train the first N dimensions as embeddings of their own, for each N; the whole vector is always one")
+      ->type_name("N ...")->check(CLI::PositiveNumber)->group(group);
+  number("--seed", learning.seed, "of the order of the data, the adapter, the head and dropout", "N")
+      ->check(CLI::NonNegativeNumber);
+}
+
+/// A value for a flag that was not given; one that says something else is refused.
+template <class T>
+void settle(const TrainOptions& options, const char* flag, std::optional<T>& value, const T& designed) {
+  if (value && *value != designed && options.design)
+    throw ShapeError("design " + std::to_string(*options.design) + " contradicts " + flag);
+  value = designed;
+}
+
+}  // namespace
+
+void add_train_options(CLI::App& command, TrainOptions& options) {
+  command
+      .add_option("--output", options.output,
+                  "folder for the adapter (PEFT's files), head, calibration, embedder.json, checkpoint and log.jsonl")
+      ->required()->type_name("DIR");
+  command
+      .add_option("--design", options.design,
+                  "one of the five of arXiv 2409.02727: 1 last token, 2 attention to the last layer, 3 to all layers, "
+                  "under the causal mask; 4 and 5 are 2 and 3 under the bidirectional mask. Default: a calibrated mix of "
+                  "all layers, of a prompt's last token and the text's mean")
+      ->type_name("1..5")->check(CLI::Range(1, 5));
+  command.add_flag("--resume", options.resume, "go on from the checkpoint in the folder, with the same flags");
+  command.add_option("--checkpoint-every", options.checkpoint_every, "steps between two checkpoints")
+      ->type_name("N")->check(CLI::PositiveNumber)->capture_default_str();
+  add_data_options(command, options);
+  add_key_options(command, options);
+  add_head_options(command, options);
+  add_lora_options(command, options);
+  add_learning_options(command, options);
+}
+
+void apply_recipe(TrainOptions& options) {
+  if (!options.head.empty()) {
+    if (options.design) throw ShapeError("--design contradicts --start-from, whose settings hold");
+    return;
+  }
+  HeadOptions& head = options.head_options;
+  if (options.design) {
+    const int design = *options.design;
+    const bool bidirectional = design >= 4, every_layer = design == 3 || design == 5;
+    const std::string token = design == 1 || design == 3 ? "last" : design == 5 ? "mean" : "all";
+    settle<std::string>(options, "--mask", options.mask, bidirectional ? "bidirectional" : "causal");
+    settle<std::string>(options, "--pooling", options.pooling, token);
+    if (!options.layer) settle<std::string>(options, "--layers", options.layers, every_layer ? "all" : "last");
+    if (!head.kind) head.kind = design == 1 ? "identity" : "perceiver";
+    if (!options.append_eos) options.append_eos = true;
+    return;
+  }
+  const bool own_reading = options.pooling || options.layer || options.layers || options.mask || options.prompt ||
+                           options.text_template || head.kind;
+  if (own_reading) return;
+  options.text_template = "This sentence: \"{text}\" means in one word: \"";
+  options.pooling = "last+mean@text";
+  options.layers = "all";
+  head.kind = "layer-mix";
+}
+
+}  // namespace embedpool::program

@@ -1,0 +1,50 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "embedding_options.hpp"
+#include "embedpool/model/new_lora_adapter.hpp"
+#include "embedpool/train/schedule.hpp"
+
+namespace embedpool::program {
+
+/// The head that is trained; what is empty depends on the kind of head and the model.
+struct HeadOptions {
+  std::optional<std::string> kind{};
+  std::optional<Index> queries{}, heads{}, head_dim{}, feed_forward{};
+  bool published_start = false;
+};
+
+/// What learns from what, how fast, and for how long.
+struct LearningOptions {
+  Index steps = 300, batch = 16, chunk = 0, warmup = 10, most_negatives = 1, kept_blocks = -1;
+  double rate = 1e-4, head_rate = 1e-2, weight_decay = 0.01, longest_gradient = 1, dropout = 0, temperature = 0.05;
+  std::optional<double> false_negative_margin{};
+  Schedule::Decay decay = Schedule::Decay::linear;
+  std::vector<Index> matryoshka{};
+  std::vector<std::string> without_in_batch{};
+  bool symmetric = false, mixed = false;
+  std::uint64_t seed = 0;
+};
+
+/// The flags of `embedpool train`. `max_tokens` of the shared ones holds for texts of the training alone.
+struct TrainOptions : EmbeddingOptions {
+  std::vector<std::string> data{}, held_out{}, instructions{};
+  std::string output{}, key_cache{};
+  std::optional<int> design{};
+  HeadOptions head_options{};
+  LoraOptions lora{};
+  LearningOptions learning{};
+  bool freeze_backbone = false, calibrate = true, skip_bad_lines = false, resume = false;
+  Index calibration_texts = 600, held_out_every = 50, checkpoint_every = 50;
+};
+
+void add_train_options(CLI::App& command, TrainOptions& options);
+
+/// Fills in what a design of arXiv 2409.02727 says, or else the default recipe, where flags leave it open.
+///
+/// Errors  ShapeError naming a flag that contradicts the design
+void apply_recipe(TrainOptions& options);
+
+}  // namespace embedpool::program

@@ -1,0 +1,219 @@
+#include "training_job.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "embedpool/io/peft_adapter_writer.hpp"
+
+namespace embedpool::program {
+namespace {
+
+/// The head of that name, fitted to the model where flags leave it open: heads of 64, a feed-forward as wide as the
+/// model, a layer table when keys are of several kinds.
+AnyHead new_head(const HeadOptions& options, Index width, Index slots) {
+  AnyHead head = AnyHead::named(options.kind.value_or("identity"));
+  Index heads = std::max<Index>(1, width / 64);
+  while (width % heads != 0) --heads;
+  const auto fit = [&](std::string_view key, auto& value) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(value)>, Index>) {
+      if (key == "queries" || key == "latents") value = options.queries.value_or(8);
+      if (key == "heads") value = options.heads.value_or(value == 0 ? 0 : heads);
+      if (key == "head_dim") value = options.head_dim.value_or(std::min<Index>(64, width));
+      if (key == "feed_forward") value = options.feed_forward.value_or(width);
+      if (key == "count") value = slots;
+    } else {
+      if (key == "layer_table") value = slots > 1;
+      if (key == "normalise_keys") value = true;
+      if (key == "pooled_residual") value = !options.published_start;
+    }
+  };
+  std::visit([&](auto& own) { io::detail::head_options(own, fit); }, head.variant());
+  return head;
+}
+
+std::map<std::string, std::string> instructions(const std::vector<std::string>& flags, const TrainingData& data) {
+  std::map<std::string, std::string> prompts;
+  for (const std::string& flag : flags) {
+    const std::size_t mark = flag.find('=');
+    const std::string task = flag.substr(0, mark);
+    if (mark == std::string::npos || mark == 0) throw ShapeError("--instruction " + flag + ": must be TASK=TEXT");
+    if (std::find(data.groups.begin(), data.groups.end(), task) == data.groups.end())
+      throw ShapeError("--instruction " + flag + ": the data has no task '" + task + "'");
+    prompts[task] = flag.substr(mark + 1);
+  }
+  return prompts;
+}
+
+TrainingData read(const std::vector<std::string>& files, const TrainOptions& options) {
+  TrainingData data = read_training_data(files, options.skip_bad_lines ? BadLines::skipped : BadLines::refused);
+  if (data.skipped_lines > 0)
+    std::fprintf(stderr, "embedpool: %td lines were no examples and were skipped\n", data.skipped_lines);
+  return data;
+}
+
+std::vector<Index> groups_of(const TrainingData& data) {
+  std::vector<Index> groups;
+  for (const TrainingExample& example : data.examples) groups.push_back(example.group);
+  return groups;
+}
+
+BatchMixing mixing(const TrainOptions& options) {
+  return options.learning.mixed ? BatchMixing::mixed : BatchMixing::one_group;
+}
+
+/// A number that changes with any text of the data (FNV-1a).
+std::string digest(const TrainingData& data) {
+  std::uint64_t hash = 0xcbf29ce484222325u;
+  const auto add = [&](const std::string& text) {
+    for (const char c : text + '\n') hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  };
+  for (const TrainingExample& example : data.examples) {
+    add(data.groups[static_cast<std::size_t>(example.group)]);
+    add(example.query);
+    add(example.positive);
+    for (const std::string& negative : example.negatives) add(negative);
+  }
+  return std::to_string(hash);
+}
+
+/// `resolve` with what the saved folder gets: its limit on tokens is the model's, not that of the training.
+Settings saved_settings(TrainOptions options, const Model& model) {
+  options.max_tokens.reset();
+  return resolve(options, model);
+}
+
+io::TextLayout cut(io::TextLayout layout, const std::optional<Index>& max_tokens) {
+  const Index most = max_tokens.value_or(128);
+  layout.max_tokens = layout.max_tokens > 0 ? std::min(layout.max_tokens, most) : most;
+  return layout;
+}
+
+}  // namespace
+
+TrainingJob::TrainingJob(const TrainOptions& flags, const Model& of_model)
+    : options(flags), model(of_model), settings(saved_settings(flags, of_model)), data(read(flags.data, flags)),
+      texts_(of_model.tokenizer(), cut(settings.config.layout, flags.max_tokens),
+             settings.config.prompts = instructions(flags.instructions, data)) {
+  plan_.emplace(groups_of(data), options.learning.batch, options.learning.seed, mixing(options));
+  for (const Index group : plan_->unused_groups())
+    std::fprintf(stderr, "embedpool: task '%s' has too few examples for a batch and is left out\n",
+                 data.groups[static_cast<std::size_t>(group)].c_str());
+  if (!options.held_out.empty()) held_out = read(options.held_out, options);
+  Reading& reading = settings.reading;
+  const Index width = model.decoder().width(), slots = reading.slots(model.decoder().layers());
+  if (options.head.empty()) {
+    reading.head = new_head(options.head_options, width, slots);
+    reading.params = reading.head.init<float>(width, slots, options.learning.seed);
+    settings.config.head = reading.head;
+    if (options.calibrate && !reading.calibration) calibrate();
+  }
+  reading.head.check(reading.params, width, slots);
+}
+
+TrainingText TrainingJob::text(const std::string& text, Index group, bool is_query, const TrainingData& from) {
+  return texts_(text, from.groups[static_cast<std::size_t>(group)], is_query);
+}
+
+/// Queries and positives of examples at equal distances, so that every task has its share.
+void TrainingJob::calibrate() {
+  const Index examples = static_cast<Index>(data.examples.size());
+  const Index count = std::min(examples, std::max<Index>(1, options.calibration_texts / 2));
+  ForwardPass pass(decoder_of(settings, model), settings.config.mask, AnyCompute{}, options.threads);
+  CalibrationEstimator estimator(settings.reading.slots(model.decoder().layers()), model.decoder().width());
+  Progress progress("calibrate", options.quiet);
+  Batch batch;
+  const auto flush = [&](double fraction) {
+    pass.calibrate(batch, {&settings.reading, 1}, {&estimator, 1});
+    progress.add(batch.segments().size(), batch.segments().rows(), fraction);
+    batch = {};
+  };
+  for (Index i = 0; i < count; ++i) {
+    const TrainingExample& example = data.examples[static_cast<std::size_t>(i * examples / count)];
+    for (const bool is_query : {true, false}) {
+      const TrainingText some = text(is_query ? example.query : example.positive, example.group, is_query, data);
+      batch.add(some.ids, some.shape);
+    }
+    if (batch.segments().rows() >= options.batch_tokens) flush(static_cast<double>(i + 1) / static_cast<double>(count));
+  }
+  if (batch.segments().size() > 0) flush(1);
+  progress.finish();
+  settings.reading.calibration = estimator.estimate<float>();
+  settings.config.calibration = io::CalibrationConfig{.texts = estimator.texts()};
+}
+
+std::vector<std::vector<Index>> TrainingJob::held_out_batches() const {
+  if (held_out.examples.empty()) return {};
+  constexpr Index most = 16;
+  BatchPlan plan(groups_of(held_out), options.learning.batch, 0, mixing(options));
+  std::vector<std::vector<Index>> batches;
+  for (Index i = 0; i < std::min(most, plan.batches_per_epoch()); ++i) batches.push_back(plan.batch(i));
+  return batches;
+}
+
+bool TrainingJob::in_batch_negatives(const std::vector<Index>& batch, const TrainingData& from) const {
+  const auto& without = options.learning.without_in_batch;
+  return std::none_of(batch.begin(), batch.end(), [&](Index i) {
+    const Index group = from.examples[static_cast<std::size_t>(i)].group;
+    return std::find(without.begin(), without.end(), from.groups[static_cast<std::size_t>(group)]) != without.end();
+  });
+}
+
+TrainingSettings TrainingJob::training_settings() const {
+  const LearningOptions& learning = options.learning;
+  TrainingSettings result;
+  result.schedule = {learning.decay, learning.warmup, learning.steps};
+  result.rate = learning.rate;
+  result.head_rate = learning.head_rate;
+  result.weight_decay = learning.weight_decay;
+  result.longest_gradient = learning.longest_gradient;
+  result.dropout = learning.dropout;
+  result.seed = learning.seed;
+  result.chunk = learning.chunk;
+  return result;
+}
+
+std::string TrainingJob::description() const {
+  const LearningOptions& learning = options.learning;
+  io::Json json = {{"embedder", to_json(settings.config)},
+                   {"data", digest(data)},
+                   {"steps", learning.steps},
+                   {"batch", learning.batch},
+                   {"chunk", learning.chunk},
+                   {"warmup", learning.warmup},
+                   {"schedule", static_cast<int>(learning.decay)},
+                   {"negatives", learning.most_negatives},
+                   {"lr", learning.rate},
+                   {"head_lr", learning.head_rate},
+                   {"weight_decay", learning.weight_decay},
+                   {"clip", learning.longest_gradient},
+                   {"temperature", learning.temperature},
+                   {"symmetric", learning.symmetric},
+                   {"mixed", learning.mixed},
+                   {"matryoshka", learning.matryoshka},
+                   {"no_in_batch_negatives", learning.without_in_batch},
+                   {"seed", learning.seed},
+                   {"max_tokens", options.max_tokens.value_or(0)},
+                   {"freeze_backbone", options.freeze_backbone}};
+  if (learning.false_negative_margin) json["false_negative_margin"] = *learning.false_negative_margin;
+  if (options.freeze_backbone) {
+    json["compute"] = options.compute;
+  } else {
+    json["lora"] = {{"rank", options.lora.rank}, {"alpha", options.lora.alpha}, {"rslora", options.lora.rank_stabilised},
+                    {"dropout", learning.dropout}, {"first_layer", options.lora.first_layer}};
+    for (const DecoderTensor kind : options.lora.targets) json["lora"]["targets"].push_back(static_cast<int>(kind));
+  }
+  return json.dump();
+}
+
+void TrainingJob::write() {
+  if (settings.adapter)
+    io::write_peft_adapter(*settings.adapter,
+                           {.base_model = model.path(), .dropout = options.learning.dropout,
+                            .rank_stabilised = options.lora.rank_stabilised, .blocks = model.decoder().layers()},
+                           options.output);
+  io::SavedEmbedder saved{settings.config, settings.reading.params, settings.reading.calibration};
+  saved.config.adapter = settings.adapter.has_value();
+  saved.write(options.output);
+}
+
+}  // namespace embedpool::program

@@ -1,0 +1,57 @@
+#pragma once
+#include <string>
+
+#include "embedpool/train/batch_plan.hpp"
+#include "embedpool/train/trainer.hpp"
+#include "forward_pass.hpp"
+#include "model.hpp"
+#include "progress.hpp"
+#include "settings.hpp"
+#include "train_options.hpp"
+#include "training_texts.hpp"
+
+namespace embedpool::program {
+
+/// One training, whatever is trained: the data, the order in which steps see it, and where the result goes.
+class TrainingJob {
+ public:
+  /// Reads the data, and estimates the calibration where one is wanted.
+  ///
+  /// Errors  those of the model, the data and the flags, each by name
+  TrainingJob(const TrainOptions& options, const Model& model);
+
+  const TrainOptions options;
+  const Model& model;
+  Settings settings;  ///< the trained head goes into settings.reading.params, the adapter into settings.adapter
+  TrainingData data{}, held_out{};
+
+  TrainingText text(const std::string& text, Index group, bool is_query, const TrainingData& from);
+  Index tokens() const noexcept { return texts_.tokens(); }
+
+  /// Examples of a step; examples of a look at held-out data, none without it.
+  const std::vector<Index>& batch(Index step) { return plan_->batch(step); }
+  std::vector<std::vector<Index>> held_out_batches() const;
+  /// Whether other queries' documents are no negatives for this batch.
+  bool in_batch_negatives(const std::vector<Index>& batch, const TrainingData& from) const;
+
+  TrainingSettings training_settings() const;
+  /// Everything that decides the bits of the result, for checkpoints to compare.
+  std::string description() const;
+  std::string file(const char* name) const { return options.output + "/" + name; }
+
+  /// Writes the trained folder: PEFT's files, then head and calibration, embedder.json last.
+  void write();
+
+ private:
+  void calibrate();
+
+  TrainingTexts texts_;
+  std::optional<BatchPlan> plan_{};
+};
+
+/// Trains LoRA pairs and the head together; the result lies in the job's settings. False when interrupted.
+bool train_backbone(TrainingJob& job);
+/// Trains the head alone on keys that are computed once.
+bool train_head(TrainingJob& job);
+
+}  // namespace embedpool::program

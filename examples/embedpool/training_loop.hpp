@@ -1,0 +1,105 @@
+#pragma once
+#include <csignal>
+
+#include "embedpool/loss/info_nce.hpp"
+#include "embedpool/loss/matryoshka.hpp"
+#include "embedpool/train/checkpoint.hpp"
+#include "embedpool/train/run_training.hpp"
+#include "embedpool/train/training_batch.hpp"
+#include "embedpool/train/training_log.hpp"
+#include "training_job.hpp"
+
+namespace embedpool::program {
+
+/// Set by the first SIGINT or SIGTERM while one of these lives; the second ends the program as ever.
+class StopSignal {
+ public:
+  StopSignal() {
+    requested() = false;
+    for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int number) {
+      requested() = true;
+      std::signal(number, SIG_DFL);
+    });
+  }
+  ~StopSignal() {
+    for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);
+  }
+  StopSignal(const StopSignal&) = delete;
+  StopSignal& operator=(const StopSignal&) = delete;
+  static std::atomic<bool>& requested() {
+    static std::atomic<bool> flag{false};
+    return flag;
+  }
+};
+
+/// InfoNCE as the flags have it, on the whole vector and on its beginnings.
+inline Matryoshka<InfoNCE> chosen_loss(const LearningOptions& options, Index width) {
+  Matryoshka<InfoNCE> loss;
+  loss.inner.scale = 1 / options.temperature;
+  loss.inner.symmetric = options.symmetric;
+  loss.inner.false_negatives.margin = options.false_negative_margin;
+  loss.dimensions = options.matryoshka;
+  if (std::find(loss.dimensions.begin(), loss.dimensions.end(), width) == loss.dimensions.end())
+    loss.dimensions.push_back(width);
+  loss.weights.assign(loss.dimensions.size(), 1.0 / static_cast<double>(loss.dimensions.size()));
+  return loss;
+}
+
+/// The steps of a job on a model whose texts `text_of(string, group, is_query, data)` makes; with a log, looks at held-out
+/// data, checkpoints and progress. False when interrupted: the checkpoint is written.
+template <TrainableModel TrainedModel, class TextOf>
+bool run_job(TrainedModel& trained, Index width, TrainingJob& job, TextOf&& text_of, ThreadPool& executor) {
+  const TrainOptions& options = job.options;
+  const Index steps = options.learning.steps;
+  const auto texts_of = [&](const std::vector<Index>& chosen, const TrainingData& from) {
+    auto texts = training_batch<typename TrainedModel::Text>(
+        from, chosen, options.learning.most_negatives,
+        [&](const std::string& text, Index group, bool is_query) { return text_of(text, group, is_query, from); });
+    texts.in_batch_negatives = job.in_batch_negatives(chosen, from);
+    return texts;
+  };
+  Trainer trainer(trained, chosen_loss(options.learning, width), job.training_settings());
+  const std::string checkpoint = job.file("checkpoint.safetensors");
+  if (options.resume && std::filesystem::exists(checkpoint)) read_checkpoint(trainer, job.description(), checkpoint);
+  TrainingLog log(job.file("log.jsonl"), trainer.steps());
+  const auto held_out = job.held_out_batches();
+  const auto look = [&] {
+    double loss = 0;
+    for (const auto& chosen : held_out) loss += trainer.evaluate(texts_of(chosen, job.held_out), executor);
+    if (!held_out.empty()) log.evaluation(trainer.steps(), loss / static_cast<double>(held_out.size()));
+    return held_out.empty() ? 0.0 : loss / static_cast<double>(held_out.size());
+  };
+  const Index first = trainer.steps();
+  std::string held_out_loss;
+  const auto looked = [&] {
+    if (!held_out.empty()) held_out_loss = ", held out " + Progress::number(look());
+  };
+  if (first == 0) looked();
+  Progress progress("train", options.quiet);
+  Index texts = 0, tokens = job.tokens();
+  const StopSignal stop;
+  const RunEnd end = run_training(
+      trainer, {steps, checkpoint, job.description(), options.checkpoint_every},
+      [&](Index step) {
+        auto batch = texts_of(job.batch(step), job.data);
+        texts = static_cast<Index>(batch.texts.size());
+        return batch;
+      },
+      [&](const StepReport& report) {
+        log.step(report);
+        const Index done = trainer.steps();
+        if (done % options.held_out_every == 0 || done == steps) looked();
+        progress.add(texts, job.tokens() - tokens, static_cast<double>(done - first) / static_cast<double>(steps - first),
+                     "step " + std::to_string(done) + " of " + std::to_string(steps) + ", loss " +
+                         Progress::number(report.loss) + held_out_loss);
+        tokens = job.tokens();
+      },
+      StopSignal::requested(), executor);
+  progress.finish();
+  if (end == RunEnd::interrupted)
+    std::fprintf(stderr, "embedpool: stopped after step %td of %td; the same command with --resume goes on\n",
+                 trainer.steps(), steps);
+  return end == RunEnd::finished;
+}
+
+}  // namespace embedpool::program
