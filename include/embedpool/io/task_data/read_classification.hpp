@@ -1,0 +1,37 @@
+#pragma once
+#include <map>
+
+#include "embedpool/eval/task_data.hpp"
+#include "embedpool/io/task_data/data_file.hpp"
+#include "embedpool/io/task_data/table_reader.hpp"
+
+namespace embedpool::io {
+
+/// Reads train.tsv and SPLIT.tsv of a directory: columns `label`, `text`. Labels are numbered as they come in train.
+///
+/// Errors  FileError naming file and line: what TableReader throws, a text that is empty, a label that the training set
+///         does not have; a training set of one label only, a test set without texts
+inline ClassificationData read_classification(const std::filesystem::path& directory, const std::string& split) {
+  ClassificationData data;
+  std::map<std::string, Index, std::less<>> numbers;
+  TableReader train(find_data_file(directory, {"train.tsv"}), {"label", "text"});
+  while (train.next()) {
+    data.train.texts.push_back(train.text(1, "text"));
+    const auto [entry, is_new] = numbers.emplace(train.text(0, "label"), static_cast<Index>(numbers.size()));
+    if (is_new) data.label_names.push_back(entry->first);
+    data.train.labels.push_back(entry->second);
+  }
+  if (numbers.size() < 2)
+    throw FileError(train.name(), "", numbers.empty() ? "holds no texts" : "all texts have the label '" + data.label_names[0] + "'");
+  TableReader test(find_data_file(directory, {split + ".tsv"}), {"label", "text"});
+  while (test.next()) {
+    const auto found = numbers.find(test.field(0));
+    if (found == numbers.end()) test.fail("the label '" + std::string(test.field(0)) + "' is none of the training set");
+    data.test.texts.push_back(test.text(1, "text"));
+    data.test.labels.push_back(found->second);
+  }
+  if (data.test.texts.empty()) throw FileError(test.name(), "", "holds no texts");
+  return data;
+}
+
+}  // namespace embedpool::io
