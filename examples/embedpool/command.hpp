@@ -14,5 +14,6 @@ void add_calibrate_command(CLI::App& program);
 void add_sts_command(CLI::App& program);
 void add_nearest_command(CLI::App& program);
 void add_train_command(CLI::App& program);
+void add_merge_command(CLI::App& program);
 
 }  // namespace embedpool::program

@@ -12,7 +12,8 @@ namespace {
 class NumberedTexts {
  public:
   explicit NumberedTexts(TrainingJob& job) : job_(job) {
-    for (Index step = 0; step < job.options.learning.steps; ++step) add(job.batch(step), job.data);
+    for (Index step = 0; step < job.options.learning.steps; ++step)
+      for (const auto& batch : job.batches(step)) add(batch, job.data);
     for (const auto& batch : job.held_out_batches()) add(batch, job.held_out);
   }
   Index number(const std::string& text, Index group, bool is_query, const TrainingData& from) {

@@ -110,6 +110,8 @@ void add_learning_options(CLI::App& command, TrainOptions& options) {
   };
   number("--steps", learning.steps, "steps in all", "N")->check(CLI::PositiveNumber);
   number("--batch", learning.batch, "queries a step", "N")->check(CLI::PositiveNumber);
+  number("--accumulate", learning.accumulate,
+         "batches a step, each with negatives of its own; their gradients are averaged", "N")->check(CLI::PositiveNumber);
   number("--chunk", learning.chunk,
          "texts that go through the model at once; a batch of more is embedded twice, with the memory of this many "
          "(a gradient cache). 0: the whole batch", "N")->check(CLI::NonNegativeNumber);

@@ -141,6 +141,13 @@ void TrainingJob::calibrate() {
   settings.config.calibration = io::CalibrationConfig{.texts = estimator.texts()};
 }
 
+std::vector<std::vector<Index>> TrainingJob::batches(Index step) {
+  std::vector<std::vector<Index>> batches;
+  for (Index i = 0; i < options.learning.accumulate; ++i)
+    batches.push_back(plan_->batch(step * options.learning.accumulate + i));
+  return batches;
+}
+
 std::vector<std::vector<Index>> TrainingJob::held_out_batches() const {
   if (held_out.examples.empty()) return {};
   constexpr Index most = 16;
@@ -178,6 +185,7 @@ std::string TrainingJob::description() const {
                    {"data", digest(data)},
                    {"steps", learning.steps},
                    {"batch", learning.batch},
+                   {"accumulate", learning.accumulate},
                    {"chunk", learning.chunk},
                    {"warmup", learning.warmup},
                    {"schedule", static_cast<int>(learning.decay)},

@@ -28,8 +28,8 @@ class TrainingJob {
   TrainingText text(const std::string& text, Index group, bool is_query, const TrainingData& from);
   Index tokens() const noexcept { return texts_.tokens(); }
 
-  /// Examples of a step; examples of a look at held-out data, none without it.
-  const std::vector<Index>& batch(Index step) { return plan_->batch(step); }
+  /// Examples of the batches of a step; those of a look at held-out data, none without it.
+  std::vector<std::vector<Index>> batches(Index step);
   std::vector<std::vector<Index>> held_out_batches() const;
   /// Whether other queries' documents are no negatives for this batch.
   bool in_batch_negatives(const std::vector<Index>& batch, const TrainingData& from) const;

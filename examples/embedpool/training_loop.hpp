@@ -63,32 +63,35 @@ bool run_job(TrainedModel& trained, Index width, TrainingJob& job, TextOf&& text
   if (options.resume && std::filesystem::exists(checkpoint)) read_checkpoint(trainer, job.description(), checkpoint);
   TrainingLog log(job.file("log.jsonl"), trainer.steps());
   const auto held_out = job.held_out_batches();
-  const auto look = [&] {
+  std::string held_out_loss;
+  const auto look_at_held_out = [&] {
+    if (held_out.empty()) return;
     double loss = 0;
-    for (const auto& chosen : held_out) loss += trainer.evaluate(texts_of(chosen, job.held_out), executor);
-    if (!held_out.empty()) log.evaluation(trainer.steps(), loss / static_cast<double>(held_out.size()));
-    return held_out.empty() ? 0.0 : loss / static_cast<double>(held_out.size());
+    for (const auto& chosen : held_out)
+      loss += trainer.evaluate(texts_of(chosen, job.held_out), executor) / static_cast<double>(held_out.size());
+    log.evaluation(trainer.steps(), loss);
+    held_out_loss = ", held out " + Progress::number(loss);
   };
   const Index first = trainer.steps();
-  std::string held_out_loss;
-  const auto looked = [&] {
-    if (!held_out.empty()) held_out_loss = ", held out " + Progress::number(look());
-  };
-  if (first == 0) looked();
+  if (first == 0) look_at_held_out();
   Progress progress("train", options.quiet);
   Index texts = 0, tokens = job.tokens();
   const StopSignal stop;
   const RunEnd end = run_training(
       trainer, {steps, checkpoint, job.description(), options.checkpoint_every},
       [&](Index step) {
-        auto batch = texts_of(job.batch(step), job.data);
-        texts = static_cast<Index>(batch.texts.size());
-        return batch;
+        texts = 0;
+        std::vector<ContrastiveTexts<typename TrainedModel::Text>> batches;
+        for (const auto& chosen : job.batches(step)) {
+          batches.push_back(texts_of(chosen, job.data));
+          texts += static_cast<Index>(batches.back().texts.size());
+        }
+        return batches;
       },
       [&](const StepReport& report) {
         log.step(report);
         const Index done = trainer.steps();
-        if (done % options.held_out_every == 0 || done == steps) looked();
+        if (done % options.held_out_every == 0 || done == steps) look_at_held_out();
         progress.add(texts, job.tokens() - tokens, static_cast<double>(done - first) / static_cast<double>(steps - first),
                      "step " + std::to_string(done) + " of " + std::to_string(steps) + ", loss " +
                          Progress::number(report.loss) + held_out_loss);

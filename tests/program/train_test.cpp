@@ -1,0 +1,194 @@
+#include <algorithm>
+
+#include "program/program.hpp"
+
+using namespace embedpool;
+using namespace embedpool::test;
+
+namespace {
+
+/// A small model, two tasks of pairs, and the program on them.
+struct Fixture {
+  Folder folder{};
+  std::string model = (folder / "model").string();
+  std::string data = folder.write("pairs.jsonl", pairs());
+
+  Fixture() {
+    write_llama(model, {});
+    write_byte_tokenizer(model, false);
+  }
+  static std::string pairs() {
+    std::string lines;
+    for (int i = 0; i < 24; ++i) {
+      const std::string word(1 + static_cast<std::size_t>(i % 5), static_cast<char>('a' + i % 24));
+      nlohmann::json line = {{"query", "what is " + word}, {"positive", word + " it is"}, {"task", i % 2 ? "odd" : "even"}};
+      if (i % 2) line["negative"] = word + " it is not";
+      lines += line.dump() + "\n";
+    }
+    return lines;
+  }
+  std::string out(const std::string& name) const { return (folder / name).string(); }
+  Outcome train(const std::string& name, std::vector<std::string> flags = {}) const {
+    const auto otherwise = [&](const std::string& flag, const std::string& value) {
+      if (std::find(flags.begin(), flags.end(), flag) == flags.end()) flags.insert(flags.end(), {flag, value});
+    };
+    otherwise("--batch", "4");
+    otherwise("--lr", "0.01");
+    flags.insert(flags.begin(), {"train", "--model", model, "--data", data, "--output", out(name), "--quiet", "--lora-rank", "2"});
+    return run(flags);
+  }
+  Outcome train_head(const std::string& name, std::vector<std::string> flags = {}) const {
+    flags.insert(flags.begin(), {"train", "--model", model, "--data", data, "--output", out(name), "--batch", "4",
+                                 "--quiet", "--freeze-backbone"});
+    return run(flags);
+  }
+  std::vector<std::vector<float>> embed(const std::string& name, std::vector<std::string> flags = {}) const {
+    flags.insert(flags.begin(), {"embed", "--model", model, "--trained", out(name), "--input", "-"});
+    const Outcome outcome = run(flags, "what is aa\nbb it is\nnothing\n");
+    CAPTURE(outcome.error);
+    REQUIRE(outcome.status == 0);
+    return embeddings(outcome.output);
+  }
+  std::string bytes(const std::string& name, const std::string& file) const { return read_file(folder / (name + "/" + file)); }
+};
+
+std::vector<nlohmann::json> lines_of(const std::string& jsonl) {
+  std::vector<nlohmann::json> lines;
+  std::istringstream stream(jsonl);
+  for (std::string line; std::getline(stream, line);) lines.push_back(nlohmann::json::parse(line));
+  return lines;
+}
+
+double distance(const std::vector<std::vector<float>>& a, const std::vector<std::vector<float>>& b) {
+  double most = 0;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    for (std::size_t j = 0; j < a[i].size(); ++j) most = std::max(most, std::abs(double(a[i][j]) - double(b[i][j])));
+  return most;
+}
+
+}  // namespace
+
+TEST_CASE("every design is trained, leaves a log of every step, and embeds otherwise than before") {
+  const Fixture fixture;
+  for (const std::string design : {"1", "2", "3", "4", "5"}) {
+    CAPTURE(design);
+    const std::string name = "design" + design;
+    const Outcome outcome = fixture.train(name, {"--design", design, "--steps", "4", "--warmup", "1"});
+    CAPTURE(outcome.error);
+    REQUIRE(outcome.status == 0);
+    const auto log = lines_of(fixture.bytes(name, "log.jsonl"));
+    REQUIRE(log.size() == 4);
+    CHECK(log[3].at("step") == 3);
+    CHECK(log[0].at("loss").get<double>() > 0);
+    const auto config = nlohmann::json::parse(fixture.bytes(name, "embedder.json"));
+    CHECK(config.at("mask") == (design > "3" ? "bidirectional" : "causal"));
+    CHECK(config.at("layers") == (design == "3" || design == "5" ? "all" : "last"));
+    CHECK(config.at("appended_ids") == nlohmann::json{257});
+    CHECK(config.at("adapter") == true);
+    REQUIRE(fixture.train(name + "still", {"--design", design, "--steps", "1", "--warmup", "1"}).status == 0);
+    // The first of one warmup step has rate 0: nothing was learned.
+    CHECK(distance(fixture.embed(name), fixture.embed(name + "still")) > 1e-3);
+  }
+}
+
+TEST_CASE("an adapter that has learned nothing changes no embedding") {
+  const Fixture fixture;
+  REQUIRE(fixture.train("still", {"--steps", "1", "--lr", "0", "--head-lr", "0"}).status == 0);
+  REQUIRE(fixture.train_head("frozen", {"--steps", "1", "--head-lr", "0"}).status == 0);
+  const auto merged = fixture.embed("still");
+  CHECK(merged == fixture.embed("frozen"));  // W + 0 A = W to the bit
+}
+
+TEST_CASE("a head on a frozen backbone learns, and no adapter is written") {
+  const Fixture fixture;
+  REQUIRE(fixture.train_head("head", {"--steps", "40", "--head-lr", "0.1", "--held-out", fixture.data, "--held-out-every", "20"}).status == 0);
+  std::vector<double> held_out;
+  for (const auto& line : lines_of(fixture.bytes("head", "log.jsonl")))
+    if (line.contains("held_out_loss")) held_out.push_back(line.at("held_out_loss"));
+  REQUIRE(held_out.size() == 3);  // before, after 20 and after 40 steps
+  CHECK(held_out[2] < held_out[0]);
+  CHECK(!std::filesystem::exists(fixture.folder / "head/adapter_model.safetensors"));
+  CHECK(nlohmann::json::parse(fixture.bytes("head", "embedder.json")).at("head").at("type") == "layer-mix");
+}
+
+TEST_CASE("kept keys give the same head as new ones, and are refused for other texts") {
+  const Fixture fixture;
+  const std::string keys = fixture.out("keys.safetensors");
+  REQUIRE(fixture.train_head("one", {"--steps", "5", "--key-cache", keys}).status == 0);
+  REQUIRE(fixture.train_head("two", {"--steps", "5", "--key-cache", keys}).status == 0);
+  REQUIRE(fixture.train_head("three", {"--steps", "5"}).status == 0);
+  CHECK(fixture.bytes("one", "head.safetensors") == fixture.bytes("two", "head.safetensors"));
+  CHECK(fixture.bytes("one", "head.safetensors") == fixture.bytes("three", "head.safetensors"));
+  const Outcome other = fixture.train_head("four", {"--steps", "5", "--key-cache", keys, "--max-tokens", "50"});
+  CHECK(other.status == 2);
+  CHECK(other.error.find("keys.safetensors") != std::string::npos);
+}
+
+TEST_CASE("a training has the same bytes for any number of threads, and however often it is stopped or killed") {
+  const Fixture fixture;
+  const std::vector<std::string> flags{"--steps", "300", "--lora-dropout", "0.1", "--checkpoint-every", "7", "--chunk", "3",
+                                       "--design", "5", "--accumulate", "2"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), flags.begin(), flags.end());
+    return more;
+  };
+  REQUIRE(fixture.train("whole", with({"--threads", "1"})).status == 0);
+  int stops = 0;
+  for (const std::string signal : {"TERM", "KILL", "INT", "KILL", "TERM"}) {
+    std::string command = "timeout -s " + signal + " 0.6 " + quoted(std::getenv("EMBEDPOOL_PROGRAM"));
+    auto arguments = with({"--threads", "3", "--resume", "--model", fixture.model, "--data", fixture.data, "--output",
+                           fixture.out("parts"), "--batch", "4", "--quiet", "--lora-rank", "2", "--lr", "0.01"});
+    arguments.insert(arguments.begin(), "train");
+    for (const std::string& argument : arguments) command += " " + quoted(argument);
+    const int status = std::system((command + " 2>/dev/null").c_str());
+    stops += status != 0;
+  }
+  CHECK(stops > 0);  // 300 steps take longer than 0.6 s on any machine that runs sanitizers or not
+  REQUIRE(fixture.train("parts", with({"--threads", "2", "--resume"})).status == 0);
+  for (const char* file : {"adapter_model.safetensors", "head.safetensors", "calibration.safetensors", "log.jsonl", "embedder.json"}) {
+    CAPTURE(file);
+    CHECK(fixture.bytes("whole", file) == fixture.bytes("parts", file));
+  }
+}
+
+TEST_CASE("training goes on from a trained folder") {
+  const Fixture fixture;
+  REQUIRE(fixture.train_head("first", {"--steps", "5"}).status == 0);
+  REQUIRE(fixture.train("second", {"--start-from", fixture.out("first"), "--steps", "1", "--lr", "0", "--head-lr", "0"}).status == 0);
+  CHECK(fixture.bytes("first", "head.safetensors") == fixture.bytes("second", "head.safetensors"));
+  CHECK(fixture.embed("first") == fixture.embed("second"));
+}
+
+TEST_CASE("an instruction of a task is trained with, saved, and put in front of its queries by name") {
+  const Fixture fixture;
+  REQUIRE(fixture.train("told", {"--steps", "2", "--instruction", "odd=Find it: ", "--instruction", "even=Even: "}).status == 0);
+  CHECK(nlohmann::json::parse(fixture.bytes("told", "embedder.json")).at("prompts").at("odd") == "Find it: ");
+  CHECK(fixture.embed("told", {"--task", "odd"}) != fixture.embed("told"));
+  const Outcome unknown = run({"embed", "--model", fixture.model, "--trained", fixture.out("told"), "--task", "oddly", "--input", "-"}, "a\n");
+  CHECK(unknown.status == 2);
+  CHECK(unknown.error.find("even, odd") != std::string::npos);
+}
+
+TEST_CASE("what cannot be trained is refused by name before anything is written") {
+  const Fixture fixture;
+  const auto refused = [&](const std::vector<std::string>& flags, const std::vector<std::string>& parts) {
+    const Outcome outcome = fixture.train("bad", flags);
+    CAPTURE(outcome.error);
+    CHECK(outcome.status == 2);
+    CHECK(!std::filesystem::exists(fixture.folder / "bad/embedder.json"));
+    for (const std::string& part : parts) CHECK(outcome.error.find(part) != std::string::npos);
+  };
+  const std::string broken = fixture.folder.write("broken.jsonl", Fixture::pairs() + "{\"query\": \"q\"}\n");
+  refused({"--data", broken}, {"broken.jsonl", "line 25", "positive"});
+  refused({"--design", "1", "--mask", "bidirectional"}, {"design 1", "--mask"});
+  refused({"--batch", "13"}, {"batch plan"});
+  refused({"--instruction", "none=x"}, {"no task 'none'"});
+  refused({"--lr", "1e30", "--steps", "30", "--clip", "0", "--warmup", "0", "--design", "1"}, {"training: step", "batch"});
+  CHECK(fixture.train("skips", {"--data", broken, "--skip-bad-lines", "--steps", "1"}).status == 0);
+  const Outcome again = fixture.train("skips", {"--steps", "1"});
+  CHECK(again.status == 2);
+  CHECK(again.error.find("--resume") != std::string::npos);
+  const Outcome other = fixture.train("skips", {"--steps", "2", "--resume"});
+  CHECK(other.status == 2);
+  CHECK(other.error.find("another training") != std::string::npos);
+}
