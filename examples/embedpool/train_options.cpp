@@ -125,6 +125,8 @@ void add_learning_options(CLI::App& command, TrainOptions& options) {
   number("--weight-decay", learning.weight_decay, "of matrices, decoupled", "X")->check(CLI::NonNegativeNumber);
   number("--clip", learning.longest_gradient, "longest gradient; 0: any", "X")->check(CLI::NonNegativeNumber);
   number("--temperature", learning.temperature, "InfoNCE divides cosines by it", "X")->check(CLI::PositiveNumber);
+  command.add_flag("--learn-temperature", learning.learn_temperature, "the temperature is a parameter of the head")
+      ->group(group);
   command.add_flag("--symmetric", learning.symmetric, "documents look for their query as well")->group(group);
   command
       .add_option("--false-negative-margin", learning.false_negative_margin,

@@ -195,6 +195,7 @@ std::string TrainingJob::description() const {
                    {"weight_decay", learning.weight_decay},
                    {"clip", learning.longest_gradient},
                    {"temperature", learning.temperature},
+                   {"learn_temperature", learning.learn_temperature},
                    {"symmetric", learning.symmetric},
                    {"mixed", learning.mixed},
                    {"matryoshka", learning.matryoshka},

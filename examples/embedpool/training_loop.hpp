@@ -1,9 +1,9 @@
 #pragma once
 #include <csignal>
 
-#include "embedpool/loss/info_nce.hpp"
 #include "embedpool/loss/matryoshka.hpp"
 #include "embedpool/train/checkpoint.hpp"
+#include "embedpool/train/learned_scale.hpp"
 #include "embedpool/train/run_training.hpp"
 #include "embedpool/train/training_batch.hpp"
 #include "embedpool/train/training_log.hpp"
@@ -33,11 +33,13 @@ class StopSignal {
 };
 
 /// InfoNCE as the flags have it, on the whole vector and on its beginnings.
-inline Matryoshka<InfoNCE> chosen_loss(const LearningOptions& options, Index width) {
-  Matryoshka<InfoNCE> loss;
-  loss.inner.scale = 1 / options.temperature;
-  loss.inner.symmetric = options.symmetric;
-  loss.inner.false_negatives.margin = options.false_negative_margin;
+inline Matryoshka<LearnedScale<float>> chosen_loss(const LearningOptions& options, Index width) {
+  InfoNCE contrast;
+  contrast.scale = 1 / options.temperature;
+  contrast.symmetric = options.symmetric;
+  contrast.false_negatives.margin = options.false_negative_margin;
+  Matryoshka<LearnedScale<float>> loss{LearnedScale<float>(contrast), {}, {}};
+  loss.inner.learns = options.learn_temperature;
   loss.dimensions = options.matryoshka;
   if (std::find(loss.dimensions.begin(), loss.dimensions.end(), width) == loss.dimensions.end())
     loss.dimensions.push_back(width);

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -12,11 +13,14 @@
 namespace embedpool::io {
 
 /// Collects tensors and writes them as one safetensors file, whole or not at all, in the order in which they were added
-/// and with equal bytes for equal contents.
+/// and with equal bytes for equal contents. Tensors are copied, or made while the file is written.
 ///
 /// Errors  ShapeError when a name is added twice or a shape does not fit; FileError when the file cannot be written
 class SafetensorsWriter {
  public:
+  /// Takes the next bytes of a tensor.
+  using Sink = std::function<void(std::span<const std::byte>)>;
+
   void add_metadata(const std::string& key, const std::string& value) { metadata_[key] = value; }
 
   /// A tensor with the given shape, its values in row-major order; they are copied.
@@ -41,6 +45,13 @@ class SafetensorsWriter {
     add(name, shape, std::span<const S>(values.data(), static_cast<std::size_t>(values.size())));
   }
 
+  /// A tensor of the file's type `type` ("F32", "BF16" ...) of `value_bytes` bytes a value, which nobody holds: each
+  /// write() calls `make(sink)` once, which hands over its bytes in row-major order, in parts of any size.
+  void add_made(const std::string& name, std::string type, std::size_t value_bytes, const std::vector<Index>& shape,
+                std::function<void(const Sink&)> make) {
+    entries_.push_back({name, std::move(type), shape, checked_size(name, shape, value_bytes), {}, std::move(make)});
+  }
+
   void write(const std::filesystem::path& path) const {
     nlohmann::ordered_json header;
     if (!metadata_.empty()) header["__metadata__"] = metadata_;
@@ -48,8 +59,8 @@ class SafetensorsWriter {
     for (const Entry& entry : entries_) {
       header[entry.name] = {{"dtype", entry.type},
                             {"shape", entry.shape},
-                            {"data_offsets", {offset, offset + entry.bytes.size()}}};
-      offset += entry.bytes.size();
+                            {"data_offsets", {offset, offset + entry.size}}};
+      offset += entry.size;
     }
     std::string text = "{}";
     try {
@@ -63,7 +74,19 @@ class SafetensorsWriter {
     for (std::size_t i = 0; i < 8; ++i) length[i] = static_cast<std::byte>((text.size() >> (8 * i)) & 0xff);
     file.write(length);
     file.write(text);
-    for (const Entry& entry : entries_) file.write(entry.bytes);
+    for (const Entry& entry : entries_) {
+      if (!entry.make) {
+        file.write(entry.bytes);
+        continue;
+      }
+      std::size_t made = 0;
+      entry.make([&](std::span<const std::byte> part) {
+        made += part.size();
+        file.write(part);
+      });
+      require_equal("safetensors writer", "bytes made of " + entry.name, static_cast<Index>(made),
+                    static_cast<Index>(entry.size));
+    }
     file.commit();
   }
 
@@ -71,20 +94,28 @@ class SafetensorsWriter {
   struct Entry {
     std::string name, type;
     std::vector<Index> shape;
+    std::size_t size;  ///< in bytes
     std::vector<std::byte> bytes;
+    std::function<void(const Sink&)> make;  ///< empty where the bytes are held
   };
 
   void add_bytes(const std::string& name, std::string type, const std::vector<Index>& shape,
                  std::span<const std::byte> bytes, std::size_t value_bytes) {
-    auto count = static_cast<Index>(value_bytes);
+    const std::size_t size = checked_size(name, shape, value_bytes);
+    require_equal("safetensors writer", "bytes of " + name, static_cast<Index>(bytes.size()), static_cast<Index>(size));
+    entries_.push_back({name, std::move(type), shape, size, {bytes.begin(), bytes.end()}, {}});
+  }
+
+  /// The bytes of a tensor whose name is free.
+  std::size_t checked_size(const std::string& name, const std::vector<Index>& shape, std::size_t value_bytes) const {
+    auto size = static_cast<Index>(value_bytes);
     for (const Index extent : shape)
-      if (extent < 0 || __builtin_mul_overflow(count, extent, &count))
+      if (extent < 0 || __builtin_mul_overflow(size, extent, &size))
         throw ShapeError("safetensors writer: " + name + " has an extent that is negative or too large");
-    require_equal("safetensors writer", "bytes of " + name, static_cast<Index>(bytes.size()), count);
     if (name == "__metadata__") throw ShapeError("safetensors writer: no tensor can be named __metadata__");
     for (const Entry& entry : entries_)
       if (entry.name == name) throw ShapeError("safetensors writer: " + name + " is added twice");
-    entries_.push_back({name, std::move(type), shape, {bytes.begin(), bytes.end()}});
+    return static_cast<std::size_t>(size);
   }
 
   std::map<std::string, std::string> metadata_;

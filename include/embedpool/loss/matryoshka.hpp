@@ -17,6 +17,9 @@ struct Matryoshka {
   std::vector<Index> dimensions;
   std::vector<double> weights;
 
+  /// What the inner loss learns, where it learns something.
+  auto tensors() const requires requires { inner.tensors(); } { return inner.tensors(); }
+
   template <Real S>
   double operator()(const ContrastiveBatch<S>& batch, const ContrastiveGradients<S>& gradients) const {
     require_equal("Matryoshka", "weights", static_cast<Index>(weights.size()), static_cast<Index>(dimensions.size()));

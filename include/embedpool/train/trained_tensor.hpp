@@ -19,4 +19,10 @@ struct TrainedTensor {
   bool decays = true;          ///< weight decay applies: to matrices, not to gains and biases
 };
 
+/// A loss with tensors of its own that learn beside the model's; a Trainer asks for them.
+template <class Loss, class S>
+concept TrainedLoss = requires(const Loss& loss) {
+  { loss.tensors() } -> std::same_as<std::vector<TrainedTensor<S>>>;
+};
+
 }  // namespace embedpool

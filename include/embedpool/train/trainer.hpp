@@ -52,7 +52,7 @@ class Trainer {
 
   /// The model outlives the trainer.
   Trainer(Model& model, Loss loss, TrainingSettings settings)
-      : model_(&model), loss_(std::move(loss)), settings_(settings), tensors_(model.tensors()),
+      : model_(&model), loss_(std::move(loss)), settings_(settings), tensors_(all_tensors(model, loss_)),
         optimizer_(settings.optimizer, settings.weight_decay, tensors_) {}
 
   /// One step on one batch.
@@ -66,6 +66,8 @@ class Trainer {
   StepReport step(std::span<const Texts> batches, E& executor) {
     require_in("Trainer", "batches", static_cast<Index>(batches.size()), 1, Index(1) << 30);
     model_->clear_gradients();
+    if constexpr (TrainedLoss<Loss, Scalar>)
+      for (const TrainedTensor<Scalar>& tensor : loss_.tensors()) tensor.gradient->setZero();
     const double share = settings_.schedule(steps());  // of the peak rates
     StepReport report{steps(), 0, 0, share * settings_.rate};
     DropoutKey key{settings_.dropout, settings_.seed, steps(), 0};
@@ -104,6 +106,14 @@ class Trainer {
   const TrainingSettings& settings() const noexcept { return settings_; }
 
  private:
+  /// The model's, then those of a loss that has some.
+  static std::vector<TrainedTensor<Scalar>> all_tensors(Model& model, const Loss& loss) {
+    std::vector<TrainedTensor<Scalar>> tensors = model.tensors();
+    if constexpr (TrainedLoss<Loss, Scalar>)
+      for (TrainedTensor<Scalar>& tensor : loss.tensors()) tensors.push_back(std::move(tensor));
+    return tensors;
+  }
+
   [[noreturn]] void fail(std::size_t batch, const std::string& what) const {
     throw TrainingError("training: step " + std::to_string(steps()) + ", batch " + std::to_string(batch) + ": " + what);
   }

@@ -93,13 +93,13 @@ TEST_CASE("tables that are no tables are refused with file and line") {
   refused(sts_header + "1\ta\tb\n1\tc\td\n", {"all scores are equal"});
 }
 
-TEST_CASE("classification numbers labels as they come in the training set, and refuses others") {
+TEST_CASE("classification numbers the labels of the training set in their order, and refuses others") {
   const Folder folder({{"train.tsv", label_header + "z\t1\na\t2\nz\t3\n"}, {"test.tsv", label_header + "a\tx\nz\ty\n"},
                        {"dev.tsv", label_header + "a\tx\nq\ty\n"}, {"none.tsv", label_header}});
   const ClassificationData data = io::read_classification(folder.path(), "test");
-  CHECK(data.label_names == std::vector<std::string>{"z", "a"});
-  CHECK(data.train.labels == std::vector<Index>{0, 1, 0});
-  CHECK(data.test.labels == std::vector<Index>{1, 0});
+  CHECK(data.label_names == std::vector<std::string>{"a", "z"});
+  CHECK(data.train.labels == std::vector<Index>{1, 0, 1});
+  CHECK(data.test.labels == std::vector<Index>{0, 1});
   check_refused([&] { io::read_classification(folder.path(), "dev"); }, {"dev.tsv", "line 3", "'q'"});
   check_refused([&] { io::read_classification(folder.path(), "none"); }, {"none.tsv", "no texts"});
   const Folder one({{"train.tsv", label_header + "a\t1\na\t2\n"}, {"test.tsv", label_header + "a\tx\n"}});

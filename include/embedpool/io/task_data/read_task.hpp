@@ -1,0 +1,87 @@
+#pragma once
+#include <algorithm>
+#include <vector>
+
+#include "embedpool/eval/tasks/task.hpp"
+#include "embedpool/io/task_data/read_bitext.hpp"
+#include "embedpool/io/task_data/read_classification.hpp"
+#include "embedpool/io/task_data/read_clustering.hpp"
+#include "embedpool/io/task_data/read_pair_classification.hpp"
+#include "embedpool/io/task_data/read_reranking.hpp"
+#include "embedpool/io/task_data/read_retrieval.hpp"
+#include "embedpool/io/task_data/read_sts.hpp"
+#include "embedpool/io/task_data/read_summarization.hpp"
+
+namespace embedpool::io {
+
+/// A data set on disk, not yet read.
+struct TaskFolder {
+  TaskKind kind;
+  std::string name;  ///< of the folder
+  std::filesystem::path directory;
+  std::string split;  ///< "test", or "dev" where there is no test
+};
+
+namespace detail {
+
+inline bool has_split(TaskKind kind, const std::filesystem::path& directory, const std::string& split) {
+  if (kind == TaskKind::retrieval)
+    return has_data_file(directory, "qrels/" + split + ".tsv") || has_data_file(directory, "qrels-" + split + ".tsv");
+  return has_data_file(directory, split + ".tsv") || has_data_file(directory, split + ".jsonl");
+}
+
+inline TaskFolder task_folder(TaskKind kind, const std::filesystem::path& directory) {
+  const bool has_dev_only = !has_split(kind, directory, "test") && has_split(kind, directory, "dev");
+  return {kind, directory.filename().string(), directory, has_dev_only ? "dev" : "test"};
+}
+
+}  // namespace detail
+
+/// The data sets below a directory: KIND/NAME/ for every kind, in the order of kinds and of names; or the directory
+/// itself, where it holds a corpus in the BEIR layout.
+///
+/// Errors  FileError when the directory is not there, or holds no data set
+inline std::vector<TaskFolder> find_tasks(const std::filesystem::path& root) {
+  if (!std::filesystem::is_directory(root)) throw FileError(root.string(), "", "is no directory");
+  std::vector<TaskFolder> tasks;
+  const std::filesystem::path named = root.has_filename() ? root : root.parent_path();
+  if (has_data_file(root, "corpus.jsonl")) tasks.push_back(detail::task_folder(TaskKind::retrieval, named));
+  for (const TaskKind kind : every_task_kind) {
+    const std::filesystem::path folder = root / name_of(kind);
+    if (!std::filesystem::is_directory(folder)) continue;
+    std::vector<std::filesystem::path> sets;
+    for (const auto& entry : std::filesystem::directory_iterator(folder))
+      if (entry.is_directory()) sets.push_back(entry.path());
+    std::sort(sets.begin(), sets.end());
+    for (const auto& set : sets) tasks.push_back(detail::task_folder(kind, set));
+  }
+  if (tasks.empty())
+    throw FileError(root.string(), "", "holds no data set: neither folders like sts/NAME or retrieval/NAME nor corpus.jsonl");
+  return tasks;
+}
+
+/// Reads a data set and makes its task, whose texts are added to the table. With samples_per_label 0 a classification
+/// takes as many as MTEB does on a set of that name.
+///
+/// Errors  FileError as the readers throw it; ShapeError when options do not fit the data
+inline Task read_task(const TaskFolder& folder, TextTable& table, TaskOptions options = {}) {
+  switch (folder.kind) {
+    case TaskKind::sts: return StsTask(read_sts(folder.directory, folder.split), table);
+    case TaskKind::classification:
+      if (options.classification.samples_per_label == 0)
+        options.classification.samples_per_label = mteb_samples_per_label(folder.name);
+      return ClassificationTask(read_classification(folder.directory, folder.split), table, options.classification);
+    case TaskKind::clustering:
+      return ClusteringTask(read_clustering(folder.directory, folder.split), table, options.clustering);
+    case TaskKind::pair_classification:
+      return PairClassificationTask(read_pair_classification(folder.directory, folder.split), table);
+    case TaskKind::reranking: return RerankingTask(read_reranking(folder.directory, folder.split), table);
+    case TaskKind::retrieval:
+      return RetrievalTask(read_retrieval(folder.directory, folder.split), table, options.retrieval);
+    case TaskKind::summarization: return SummarizationTask(read_summarization(folder.directory, folder.split), table);
+    case TaskKind::bitext: break;
+  }
+  return BitextTask(read_bitext(folder.directory, folder.split), table);
+}
+
+}  // namespace embedpool::io

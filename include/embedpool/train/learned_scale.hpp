@@ -1,0 +1,54 @@
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "embedpool/loss/info_nce.hpp"
+#include "embedpool/train/trained_tensor.hpp"
+
+namespace embedpool {
+
+/// InfoNCE whose scale (one over the temperature) is learned with the model, from inner.scale on.
+///
+///   scale = exp(t), at most `largest`        d loss / d t = scale d loss / d scale; 0 where the limit holds it down
+///
+/// Copies share t and its gradient, to which a call adds.
+///
+/// Source  CLIP, arXiv 2103.00020, section 2.5: learned as a logarithm, limited to 100
+template <Real S>
+struct LearnedScale {
+  InfoNCE inner{};
+  double largest = 100;
+  bool learns = true;  ///< false: the scale stays, so that a choice at run time needs no other type
+
+  explicit LearnedScale(InfoNCE loss = {}) : inner(loss), state_(std::make_shared<State>()) {
+    state_->log_scale.setConstant(static_cast<S>(std::log(inner.scale)));
+  }
+
+  double operator()(const ContrastiveBatch<S>& batch, const ContrastiveGradients<S>& gradients) const {
+    const double learned = std::exp(static_cast<double>(state_->log_scale(0, 0)));
+    InfoNCE loss = inner;
+    loss.scale = scale();
+    double dscale = 0;
+    const double value = loss(batch, gradients, dscale);
+    if (learned <= largest) state_->gradient(0, 0) += static_cast<S>(dscale * loss.scale);
+    return value;
+  }
+
+  double scale() const { return std::min(largest, std::exp(static_cast<double>(state_->log_scale(0, 0)))); }
+
+  std::vector<TrainedTensor<S>> tensors() const {
+    if (!learns) return {};
+    return {{"loss.log_scale", &state_->log_scale, &state_->gradient, TrainedPart::head, false}};
+  }
+
+ private:
+  struct State {
+    Matrix<S> log_scale = Matrix<S>::Zero(1, 1), gradient = Matrix<S>::Zero(1, 1);
+  };
+  std::shared_ptr<State> state_;
+};
+static_assert(TrainedLoss<LearnedScale<float>, float>);
+
+}  // namespace embedpool

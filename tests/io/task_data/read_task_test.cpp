@@ -1,0 +1,67 @@
+#include "embedpool/io/task_data/read_task.hpp"
+
+#include <doctest/doctest.h>
+
+#include "io/temporary_folder.hpp"
+
+using namespace embedpool;
+
+TEST_CASE("data sets are found by kind and name, with the split that is there") {
+  test::TemporaryFolder folder;
+  folder.write("data/sts/Two/dev.tsv", "score\tsentence1\tsentence2\n1\ta\tb\n2\tb\tc\n");
+  folder.write("data/sts/One/test.tsv", "score\tsentence1\tsentence2\n1\ta\tb\n2\tb\td\n");
+  folder.write("data/retrieval/Search/corpus.jsonl", R"({"_id": "d", "text": "a"})" "\n" R"({"_id": "e", "text": "z"})" "\n");
+  folder.write("data/retrieval/Search/queries.jsonl", R"({"_id": "q", "text": "a"})" "\n");
+  folder.write("data/retrieval/Search/qrels/test.tsv", "query-id\tcorpus-id\tscore\nq\td\t1\n");
+  folder.write("data/notes/readme.txt", "not a task");
+  const auto found = io::find_tasks(folder / "data");
+  REQUIRE(found.size() == 3);
+  CHECK(found[0].name == "One");
+  CHECK(found[0].split == "test");
+  CHECK(found[1].name == "Two");
+  CHECK(found[1].split == "dev");
+  CHECK(found[2].kind == TaskKind::retrieval);
+
+  TextTable table;
+  std::vector<Task> tasks;
+  for (const io::TaskFolder& place : found) tasks.push_back(io::read_task(place, table));
+  CHECK(table.size() == 4 + 2);  // a b c d as queries, a z as documents
+  CHECK(tasks[2].kind() == TaskKind::retrieval);
+
+  const auto beir = io::find_tasks(folder / "data/retrieval/Search");
+  REQUIRE(beir.size() == 1);
+  CHECK(beir[0].name == "Search");
+}
+
+TEST_CASE("a directory without data sets, and a set without files, are refused by name") {
+  test::TemporaryFolder folder;
+  folder.write("empty/notes.txt", "");
+  folder.write("data/sts/Nothing/notes.txt", "");
+  CHECK_THROWS_AS(io::find_tasks(folder / "empty"), FileError);
+  CHECK_THROWS_AS(io::find_tasks(folder / "missing"), FileError);
+  TextTable table;
+  CHECK_THROWS_WITH_AS(io::read_task(io::find_tasks(folder / "data")[0], table), doctest::Contains("test.tsv"), FileError);
+}
+
+TEST_CASE("a classification takes as many samples a label as MTEB does on a set of its name") {
+  CHECK(mteb_samples_per_label("AmazonCounterfactual") == 32);
+  CHECK(mteb_samples_per_label("EmotionClassification") == 16);
+  CHECK(mteb_samples_per_label("Banking77") == 8);
+  test::TemporaryFolder folder;
+  std::string train = "label\ttext\n";
+  for (int i = 0; i < 100; ++i) train += std::to_string(i % 2) + "\ttext " + std::to_string(i) + "\n";
+  folder.write("classification/Own/train.tsv", train);
+  folder.write("classification/Own/test.tsv", "label\ttext\n0\ttext 1\n");
+  TaskOptions options;
+  options.classification.samples_per_label = 0;
+  options.classification.rounds = 1;
+  TextTable table;
+  io::read_task({TaskKind::classification, "TweetSentimentExtraction", folder / "classification/Own", "test"}, table, options);
+  CHECK(table.size() >= 64);
+  CHECK(table.size() <= 65);
+}
+
+TEST_CASE("names of kinds lead back to their kinds") {
+  for (const TaskKind kind : every_task_kind) CHECK(task_kind_of(name_of(kind)) == kind);
+  CHECK(!task_kind_of("mining").has_value());
+}
