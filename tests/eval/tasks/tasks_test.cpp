@@ -136,7 +136,7 @@ TEST_CASE("clustering finds separate labels, in whole sets and in draws of a sam
 
 TEST_CASE("reranking takes the nearest of several wordings") {
   TextTable table;
-  const Task task = RerankingTask(RerankingData{{{{"q1", "q2"}, {"good"}, {"bad", "worse"}}, {{"q1"}, {"bad"}, {"good"}}}, 0}, table);
+  const Task task = RerankingTask(RerankingData{{{{"q2", "q1"}, {"good"}, {"bad", "worse"}}, {{"q1"}, {"bad"}, {"good"}}}, 0}, table);
   const TaskResult result =
       evaluate(task, table, {{"q1", {1, 0}}, {"q2", {0, 1}}, {"good", {0, 1}}, {"bad", {2, 1}}, {"worse", {-1, -1}}});
   CHECK(result.item_scores == std::vector<double>{1, 1});
