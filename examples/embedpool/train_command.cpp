@@ -18,15 +18,26 @@ void prepare_folder(const TrainOptions& options) {
       throw FileError(options.output, name, "is of an earlier training; go on with it by --resume, or name another folder");
 }
 
-void train(TrainOptions options) {
-  apply_recipe(options);
-  const Model model(options.model);
+void run(const TrainOptions& options, const Model& model) {
   prepare_folder(options);
   TrainingJob job(options, model);
   if (options.verbose) std::fprintf(stderr, "embedpool: settings\n%s", describe(job.settings.config, model).c_str());
   const bool finished = options.freeze_backbone ? train_head(job) : train_backbone(job);
   if (!finished) throw Interrupted();
   job.write();
+}
+
+void train(TrainOptions options) {
+  apply_recipe(options);
+  const Model model(options.model);
+  if (!options.freeze_backbone && options.head.empty() && options.head_steps.value_or(0) > 0) {
+    TrainOptions first = head_training(options);
+    const bool done = std::filesystem::exists(std::filesystem::path(first.output) / io::SavedEmbedder::config_name);
+    if (!options.resume) prepare_folder(options);
+    if (!done || !options.resume) run(first, model);
+    options.head = first.output;
+  }
+  run(options, model);
 }
 
 }  // namespace

@@ -36,8 +36,10 @@ struct TrainOptions : EmbeddingOptions {
   HeadOptions head_options{};
   LoraOptions lora{};
   LearningOptions learning{};
+  bool shrink_batch = false;  ///< to what the largest task can fill
   bool freeze_backbone = false, calibrate = true, skip_bad_lines = false, resume = false;
-  Index calibration_texts = 600, held_out_every = 50, checkpoint_every = 50;
+  Index examples = 0, calibration_texts = 600, held_out_every = 50, checkpoint_every = 50;
+  std::optional<Index> head_steps{};
 };
 
 void add_train_options(CLI::App& command, TrainOptions& options);
@@ -46,5 +48,9 @@ void add_train_options(CLI::App& command, TrainOptions& options);
 ///
 /// Errors  ShapeError naming a flag that contradicts the design
 void apply_recipe(TrainOptions& options);
+
+/// The training of the head alone that comes before LoRA, in the folder `head` of the output: few examples many times, as
+/// suits few parameters.
+TrainOptions head_training(const TrainOptions& options);
 
 }  // namespace embedpool::program

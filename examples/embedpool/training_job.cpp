@@ -31,9 +31,12 @@ AnyHead new_head(const HeadOptions& options, Index width, Index slots) {
   return head;
 }
 
-std::map<std::string, std::string> instructions(const std::vector<std::string>& flags, const TrainingData& data) {
+/// Instructions of tasks: those of the flags, else those that the training begins with.
+std::map<std::string, std::string> prompts_of(const TrainOptions& options, const io::EmbedderConfig& start,
+                                              const TrainingData& data) {
+  if (options.instructions.empty()) return start.prompts;
   std::map<std::string, std::string> prompts;
-  for (const std::string& flag : flags) {
+  for (const std::string& flag : options.instructions) {
     const std::size_t mark = flag.find('=');
     const std::string task = flag.substr(0, mark);
     if (mark == std::string::npos || mark == 0) throw ShapeError("--instruction " + flag + ": must be TASK=TEXT");
@@ -44,11 +47,27 @@ std::map<std::string, std::string> instructions(const std::vector<std::string>& 
   return prompts;
 }
 
-TrainingData read(const std::vector<std::string>& files, const TrainOptions& options) {
+/// So many of the examples, at equal distances, so that every task has its share; 0: all.
+void thin_out(std::vector<TrainingExample>& examples, Index count) {
+  const Index all = static_cast<Index>(examples.size());
+  if (count <= 0 || count >= all) return;
+  for (Index i = 0; i < count; ++i) std::swap(examples[static_cast<std::size_t>(i)], examples[static_cast<std::size_t>(i * all / count)]);
+  examples.resize(static_cast<std::size_t>(count));
+}
+
+TrainingData read(const std::vector<std::string>& files, const TrainOptions& options, Index examples) {
   TrainingData data = read_training_data(files, options.skip_bad_lines ? BadLines::skipped : BadLines::refused);
   if (data.skipped_lines > 0)
     std::fprintf(stderr, "embedpool: %td lines were no examples and were skipped\n", data.skipped_lines);
+  thin_out(data.examples, examples);
   return data;
+}
+
+Index batch_size(const TrainOptions& options, const TrainingData& data) {
+  if (!options.shrink_batch) return options.learning.batch;
+  std::vector<Index> sizes(data.groups.size(), 0);
+  for (const TrainingExample& example : data.examples) ++sizes[static_cast<std::size_t>(example.group)];
+  return std::min(options.learning.batch, *std::max_element(sizes.begin(), sizes.end()));
 }
 
 std::vector<Index> groups_of(const TrainingData& data) {
@@ -91,14 +110,14 @@ io::TextLayout cut(io::TextLayout layout, const std::optional<Index>& max_tokens
 }  // namespace
 
 TrainingJob::TrainingJob(const TrainOptions& flags, const Model& of_model)
-    : options(flags), model(of_model), settings(saved_settings(flags, of_model)), data(read(flags.data, flags)),
+    : options(flags), model(of_model), settings(saved_settings(flags, of_model)), data(read(flags.data, flags, flags.examples)),
       texts_(of_model.tokenizer(), cut(settings.config.layout, flags.max_tokens),
-             settings.config.prompts = instructions(flags.instructions, data)) {
-  plan_.emplace(groups_of(data), options.learning.batch, options.learning.seed, mixing(options));
+             settings.config.prompts = prompts_of(flags, settings.config, data)) {
+  plan_.emplace(groups_of(data), batch_size(options, data), options.learning.seed, mixing(options));
   for (const Index group : plan_->unused_groups())
     std::fprintf(stderr, "embedpool: task '%s' has too few examples for a batch and is left out\n",
                  data.groups[static_cast<std::size_t>(group)].c_str());
-  if (!options.held_out.empty()) held_out = read(options.held_out, options);
+  if (!options.held_out.empty()) held_out = read(options.held_out, options, 0);
   Reading& reading = settings.reading;
   const Index width = model.decoder().width(), slots = reading.slots(model.decoder().layers());
   if (options.head.empty()) {

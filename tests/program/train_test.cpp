@@ -93,7 +93,7 @@ TEST_CASE("every design is trained, leaves a log of every step, and embeds other
 
 TEST_CASE("an adapter that has learned nothing changes no embedding") {
   const Fixture fixture;
-  REQUIRE(fixture.train("still", {"--steps", "1", "--lr", "0", "--head-lr", "0"}).status == 0);
+  REQUIRE(fixture.train("still", {"--steps", "1", "--lr", "0", "--head-lr", "0", "--head-steps", "0"}).status == 0);
   REQUIRE(fixture.train_head("frozen", {"--steps", "1", "--head-lr", "0"}).status == 0);
   const auto merged = fixture.embed("still");
   CHECK(merged == fixture.embed("frozen"));  // W + 0 A = W to the bit
@@ -127,7 +127,7 @@ TEST_CASE("kept keys give the same head as new ones, and are refused for other t
 TEST_CASE("a training has the same bytes for any number of threads, and however often it is stopped or killed") {
   const Fixture fixture;
   const std::vector<std::string> flags{"--steps", "300", "--lora-dropout", "0.1", "--checkpoint-every", "7", "--chunk", "3",
-                                       "--design", "5", "--accumulate", "2"};
+                                       "--design", "5", "--head-steps", "60", "--accumulate", "2"};
   const auto with = [&](std::vector<std::string> more) {
     more.insert(more.begin(), flags.begin(), flags.end());
     return more;
@@ -149,6 +149,16 @@ TEST_CASE("a training has the same bytes for any number of threads, and however 
     CAPTURE(file);
     CHECK(fixture.bytes("whole", file) == fixture.bytes("parts", file));
   }
+}
+
+TEST_CASE("without flags the head is trained first, and the adapter from there on") {
+  const Fixture fixture;
+  REQUIRE(fixture.train("both", {"--steps", "3", "--lr", "0", "--head-lr", "0"}).status == 0);
+  CHECK(lines_of(fixture.bytes("both/head", "log.jsonl")).size() == 192);
+  CHECK(lines_of(fixture.bytes("both", "log.jsonl")).size() == 3);
+  CHECK(fixture.bytes("both", "head.safetensors") == fixture.bytes("both/head", "head.safetensors"));
+  REQUIRE(fixture.train("alone", {"--steps", "3", "--lr", "0", "--head-lr", "0", "--head-steps", "0"}).status == 0);
+  CHECK(fixture.bytes("both", "head.safetensors") != fixture.bytes("alone", "head.safetensors"));
 }
 
 TEST_CASE("training goes on from a trained folder") {
