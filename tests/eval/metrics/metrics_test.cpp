@@ -25,6 +25,13 @@ TEST_CASE("similarities of 3-4-5 vectors are what they are by hand, and a zero v
   CHECK(cosine_similarity(a, zero) == 0);
 }
 
+TEST_CASE("a vector has cosine one with itself, to the bit, whatever its length") {
+  for (int n = 1; n < 200; ++n) {
+    const std::vector<float> a = {1, 0.1f, static_cast<float>(n) / 7};
+    CHECK(cosine_similarity(a, a) == 1);
+  }
+}
+
 TEST_CASE("average precision is the mean of the precision at each positive") {
   const std::vector<int> labels = {1, 0, 1, 0};
   CHECK(average_precision(labels, std::vector<double>{4, 3, 2, 1}) == exactly((1 + 2.0 / 3) / 2));

@@ -18,9 +18,9 @@ inline double dot_similarity(std::span<const float> a, std::span<const float> b)
   return sum;
 }
 
-/// a . b / (|a| |b|), and 0 where a or b is zero.
+/// a . b / (|a| |b|), and 0 where a or b is zero. Exactly 1 of a vector with itself, so that equal texts tie.
 inline double cosine_similarity(std::span<const float> a, std::span<const float> b) noexcept {
-  const double norms = std::sqrt(dot_similarity(a, a)) * std::sqrt(dot_similarity(b, b));
+  const double norms = std::sqrt(dot_similarity(a, a) * dot_similarity(b, b));  // the root of a square is exact
   return norms > 0 ? dot_similarity(a, b) / norms : 0;
 }
 
