@@ -14,6 +14,7 @@ void add_calibrate_command(CLI::App& program);
 void add_sts_command(CLI::App& program);
 void add_nearest_command(CLI::App& program);
 void add_train_command(CLI::App& program);
+void add_evaluate_command(CLI::App& program);
 void add_merge_command(CLI::App& program);
 
 }  // namespace embedpool::program

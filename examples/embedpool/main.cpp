@@ -43,6 +43,7 @@ int main(int argc, char** argv) {
   add_sts_command(program);
   add_nearest_command(program);
   add_train_command(program);
+  add_evaluate_command(program);
   add_merge_command(program);
   try {
     program.parse(argc, argv);

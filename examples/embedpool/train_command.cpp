@@ -34,6 +34,7 @@ void train(TrainOptions options) {
     TrainOptions first = head_training(options);
     const bool done = std::filesystem::exists(std::filesystem::path(first.output) / io::SavedEmbedder::config_name);
     if (!options.resume) prepare_folder(options);
+    check_data(options);
     if (!done || !options.resume) run(first, model);
     options.head = first.output;
   }

@@ -109,6 +109,13 @@ io::TextLayout cut(io::TextLayout layout, const std::optional<Index>& max_tokens
 
 }  // namespace
 
+void check_data(const TrainOptions& options) {
+  const TrainingData data = read(options.data, options, options.examples);
+  BatchPlan(groups_of(data), batch_size(options, data), options.learning.seed, mixing(options));
+  if (!options.held_out.empty())
+    BatchPlan(groups_of(read(options.held_out, options, 0)), options.learning.batch, 0, mixing(options));
+}
+
 TrainingJob::TrainingJob(const TrainOptions& flags, const Model& of_model)
     : options(flags), model(of_model), settings(saved_settings(flags, of_model)), data(read(flags.data, flags, flags.examples)),
       texts_(of_model.tokenizer(), cut(settings.config.layout, flags.max_tokens),

@@ -49,6 +49,9 @@ class TrainingJob {
   std::optional<BatchPlan> plan_{};
 };
 
+/// Refuses data and batches that a training with these flags would refuse, before a long one begins.
+void check_data(const TrainOptions& options);
+
 /// Trains LoRA pairs and the head together; the result lies in the job's settings. False when interrupted.
 bool train_backbone(TrainingJob& job);
 /// Trains the head alone on keys that are computed once.
