@@ -1,0 +1,83 @@
+#include "program/program.hpp"
+
+using namespace embedpool;
+using namespace embedpool::test;
+
+namespace {
+
+/// A small model and a data set of three kinds.
+struct Fixture {
+  Folder folder{};
+  std::string model = (folder / "model").string();
+  std::string data = (folder / "data").string();
+
+  Fixture() {
+    write_llama(model, {});
+    write_byte_tokenizer(model, false);
+    std::string pairs = "score\tsentence1\tsentence2\n", labelled = "label\ttext\n";
+    for (int i = 0; i < 12; ++i) {
+      const std::string word(1 + static_cast<std::size_t>(i % 4), static_cast<char>('a' + i));
+      pairs += std::to_string(i % 5) + "\ta " + word + "\tthe " + word + "\n";
+      labelled += std::string(i % 2 ? "odd" : "even") + "\ta " + word + "\n";
+    }
+    write("sts/Pairs/test.tsv", pairs);
+    write("clustering/Words/test.tsv", labelled);
+    write("retrieval/Find/corpus.jsonl", "{\"_id\": \"d1\", \"title\": \"\", \"text\": \"a bb\"}\n{\"_id\": \"d2\", \"text\": \"x y z\"}\n");
+    write("retrieval/Find/queries.jsonl", "{\"_id\": \"q1\", \"text\": \"a bb\"}\n");
+    write("retrieval/Find/qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t1\n");
+  }
+  void write(const std::string& name, const std::string& content) const {
+    std::filesystem::create_directories((folder / ("data/" + name)).parent_path());
+    folder.write("data/" + name, content);
+  }
+  Outcome evaluate(const std::string& output, std::vector<std::string> flags = {}) const {
+    flags.insert(flags.begin(), {"evaluate", "--model", model, "--data", data, "--output", (folder / output).string()});
+    return run(flags);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("every data set of a folder is scored, and a query finds the document with its own words") {
+  const Fixture fixture;
+  const Outcome outcome = fixture.evaluate("scores");
+  CAPTURE(outcome.error);
+  REQUIRE(outcome.status == 0);
+  const auto found = nlohmann::json::parse(read_file(fixture.folder / "scores/retrieval/Find.json"));
+  CHECK(found.at("main_metric") == "ndcg_at_10");
+  CHECK(found.at("main_score") == 1.0);
+  const auto pairs = nlohmann::json::parse(read_file(fixture.folder / "scores/sts/Pairs.json"));
+  CHECK(pairs.at("item_scores").size() == 12);
+  CHECK(pairs.at("metrics").contains("manhattan_spearman"));
+  CHECK(std::filesystem::exists(fixture.folder / "scores/clustering/Words.json"));
+  const std::string table = read_file(fixture.folder / "scores/results.md");
+  CHECK(table.find("| retrieval | Find | ndcg_at_10 | 100.00 |") != std::string::npos);
+  CHECK(table.find("| **all** | mean of 3 |") != std::string::npos);
+}
+
+TEST_CASE("tasks that are there are not done again, and never mixed with other settings") {
+  const Fixture fixture;
+  REQUIRE(fixture.evaluate("scores", {"--tasks", "sts"}).status == 0);
+  CHECK(!std::filesystem::exists(fixture.folder / "scores/retrieval"));
+  fixture.write("sts/Pairs/test.tsv", "no table any more\n");  // it would be refused if it were read
+  REQUIRE(fixture.evaluate("scores").status == 0);
+  const Outcome other = fixture.evaluate("scores", {"--pooling", "last"});
+  CHECK(other.status == 2);
+  CHECK(other.error.find("other settings") != std::string::npos);
+}
+
+TEST_CASE("unknown tasks and bad data are refused by name") {
+  const Fixture fixture;
+  const auto refused = [&](const std::vector<std::string>& flags, const std::vector<std::string>& parts) {
+    const Outcome outcome = fixture.evaluate("bad", flags);
+    CAPTURE(outcome.error);
+    CHECK(outcome.status == 2);
+    for (const std::string& part : parts) CHECK(outcome.error.find(part) != std::string::npos);
+  };
+  refused({"--tasks", "stss"}, {fixture.data, "stss"});
+  fixture.write("sts/Pairs/test.tsv", "score\tsentence1\tsentence2\n1\ta\tb\nmuch\tc\td\n");
+  refused({}, {"Pairs/test.tsv", "line 3", "much"});
+  fixture.write("sts/Pairs/test.tsv", "score\tsentence1\tsentence2\n1\ta\tb\n2\tc\td\n");
+  fixture.write("retrieval/Find/qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td9\t1\n");
+  refused({"--tasks", "Find"}, {"test.tsv", "line 2", "d9"});
+}
