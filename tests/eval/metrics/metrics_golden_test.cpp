@@ -205,7 +205,8 @@ TEST_CASE("summarization agrees with the reference in both forms") {
 }
 
 TEST_CASE("p-values of rank correlations agree with the reference") {
-  for (const io::Json& example : json().at("spearman"))
+  const io::Json examples = json().at("spearman");
+  for (const io::Json& example : examples)
     if (example.contains("p_value") && example.at("p_value").is_number())
       check_equal("p_value", correlation_p_value(example.at("spearman").get<double>(), static_cast<double>(example.at("x").size())),
                   example.at("p_value"));
