@@ -54,9 +54,7 @@ class EmbeddedTable {
       Batch batch;
       while (done_ + batch.segments().size() < count && batch.segments().rows() < encoding_.batch_tokens) {
         const std::string& text = table[done_ + batch.segments().size()].text;
-        const auto laid_out = encoding_.layout.lay_out(text, encoding_.encode);
-        if (laid_out.truncated && encoding_.strict)
-          throw ShapeError(task + ": text '" + text.substr(0, 60) + "' is too long");
+        const auto laid_out = lay_out(task, text);
         batch.add(laid_out.ids, laid_out.shape);
       }
       const Matrix<float> part = pass_.embed(batch, {&settings_.reading, 1}).front();
@@ -67,6 +65,21 @@ class EmbeddedTable {
                    static_cast<double>(done_ - before) / static_cast<double>(count - before));
     }
     progress.finish();
+  }
+
+  io::LaidOutText lay_out(const std::string& task, const std::string& text) const {
+    const auto fail = [&](const std::string& cause) {
+      throw ShapeError(task + ": text '" + text.substr(0, 60) + "': " + cause);
+    };
+    io::LaidOutText laid_out;
+    try {
+      laid_out = encoding_.layout.lay_out(text, encoding_.encode);
+    } catch (const ShapeError& error) {
+      fail(error.what());
+    }
+    if (laid_out.truncated && encoding_.strict)
+      fail("is longer than " + std::to_string(encoding_.layout.max_tokens) + " tokens");
+    return laid_out;
   }
 
   ForwardPass& pass_;
@@ -138,7 +151,9 @@ void evaluate(const EvaluateOptions& options) {
       if (results.back().value("embedder", io::Json()) != embedder)
         throw FileError(file.string(), "embedder", "is of other settings; name another output folder");
     } else {
-      const Task task = io::read_task(folder, texts.table);
+      TaskOptions protocol;
+      protocol.classification.samples_per_label = 0;  // as many as MTEB takes on a set of that name
+      const Task task = io::read_task(folder, texts.table, protocol);
       const TaskResult result = task.evaluate(texts.embeddings(folder.name), ExecutorRef(executor));
       results.push_back(to_json(folder, result, embedder));
       std::error_code problem;
