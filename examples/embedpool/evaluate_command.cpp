@@ -182,7 +182,7 @@ void add_evaluate_command(CLI::App& program) {
                    "the BEIR layout")
       ->required()->type_name("DIR");
   command->add_option("--tasks", options->tasks, "names of data sets, or kinds such as sts. Default: all")
-      ->type_name("NAME ...");
+      ->type_name("NAME");
   command
       ->add_option("--output", options->output,
                    "folder for a JSON file a task, with all metrics and the scores of single items, and results.md. Tasks "

@@ -144,9 +144,9 @@ void add_sts_command(CLI::App& program) {
   command->remove_option(command->get_option("--pooling"));
   command->remove_option(command->get_option("--layers"));
   command->add_option("--pooling", options->poolings, "as in `embedpool embed`; several are read in the same pass")
-      ->type_name("NAME[+NAME] ...")->group("Pooling");
+      ->type_name("NAME[+NAME]")->group("Pooling");
   command->add_option("--layers", options->layer_lists, "as in `embedpool embed`, or last; each with each pooling")
-      ->type_name("LIST ...")->excludes("--layer")->group("Pooling");
+      ->type_name("LIST")->excludes("--layer")->group("Pooling");
   add_run_options(*command, *options);
   command->footer(
       "Example:\n"

@@ -11,24 +11,24 @@ void add_data_options(CLI::App& command, TrainOptions& options) {
       .add_option("--data", options.data,
                   "JSON lines, plain or gzip: \"query\", \"positive\", and maybe \"negative\" or \"negatives\" (a text or a "
                   "list) and \"task\"")
-      ->required()->type_name("FILE ...")->group(group);
+      ->required()->type_name("FILE")->group(group);
   command
       .add_option("--examples", options.examples, "so many of the examples, at equal distances. 0: all")
       ->type_name("N")->check(CLI::NonNegativeNumber)->capture_default_str()->group(group);
   command
       .add_option("--held-out", options.held_out, "data that is not trained on; its loss is measured on the way")
-      ->type_name("FILE ...")->group(group);
+      ->type_name("FILE")->group(group);
   command.add_option("--held-out-every", options.held_out_every, "steps between two looks at held-out data")
       ->type_name("N")->check(CLI::PositiveNumber)->capture_default_str()->group(group);
   command
       .add_option("--instruction", options.instructions,
                   "TASK=TEXT: what stands in front of the queries of a task, and of `embedpool embed --task TASK`")
-      ->type_name("TASK=TEXT ...")->group(group);
+      ->type_name("TASK=TEXT")->group(group);
   command
       .add_option("--no-in-batch-negatives", options.learning.without_in_batch,
                   "tasks whose queries take their own hard negatives alone: where another query's answer may well be "
                   "right, as with class labels")
-      ->type_name("TASK ...")->group(group);
+      ->type_name("TASK")->group(group);
   command.add_flag("--mixed-batches", options.learning.mixed, "a batch may hold several tasks; without it one alone")
       ->group(group);
   command.add_option("--negatives", options.learning.most_negatives, "hard negatives a query takes at most")
@@ -55,7 +55,8 @@ void add_head_options(CLI::App& command, TrainOptions& options) {
       .add_flag("--head-published-start", head.published_start,
                 "begin at random as published, instead of at the plain mean of the keys")
       ->group(group);
-  command.add_flag("!--no-calibration", options.calibrate, "leave keys as they are")->group(group);
+  command.add_flag_callback("--no-calibration", [&options] { options.calibrate = false; }, "leave keys as they are")
+      ->group(group);
   command
       .add_option("--calibration-texts", options.calibration_texts,
                   "how many texts of the data give the centre and scale of each layer's keys before training")
@@ -100,7 +101,7 @@ void add_lora_options(CLI::App& command, TrainOptions& options) {
             for (const std::string& name : names) options.lora.targets.insert(maps.at(name));
           },
           "linear maps with a pair: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj. Default: all")
-      ->type_name("NAME ...")->check(CLI::IsMember(maps))->group(group)->excludes(freeze);
+      ->type_name("NAME")->check(CLI::IsMember(maps))->group(group)->excludes(freeze);
   command.add_option("--lora-first-layer", options.lora.first_layer, "blocks below this one, from 0, stay as they are")
       ->type_name("K")->check(CLI::NonNegativeNumber)->capture_default_str()->group(group)->excludes(freeze);
   command
@@ -128,8 +129,11 @@ void add_learning_options(CLI::App& command, TrainOptions& options) {
   number("--warmup", learning.warmup, "steps until the peak", "N")->check(CLI::NonNegativeNumber);
   static const std::map<std::string, Schedule::Decay> decays{
       {"constant", Schedule::Decay::constant}, {"linear", Schedule::Decay::linear}, {"cosine", Schedule::Decay::cosine}};
-  command.add_option("--schedule", learning.decay, "after that: linear, cosine or constant. Default: linear")
-      ->transform(CLI::CheckedTransformer(decays))->type_name("NAME")->group(group);
+  command
+      .add_option_function<std::string>(
+          "--schedule", [&learning](const std::string& name) { learning.decay = decays.at(name); },
+          "after that: linear, cosine or constant. Default: linear")
+      ->type_name("NAME")->check(CLI::IsMember({"linear", "cosine", "constant"}))->group(group);
   number("--weight-decay", learning.weight_decay, "of matrices, decoupled", "X")->check(CLI::NonNegativeNumber);
   number("--clip", learning.longest_gradient, "longest gradient; 0: any", "X")->check(CLI::NonNegativeNumber);
   number("--temperature", learning.temperature, "InfoNCE divides cosines by it", "X")->check(CLI::PositiveNumber);
@@ -143,7 +147,7 @@ void add_learning_options(CLI::App& command, TrainOptions& options) {
   command
       .add_option("--matryoshka", learning.matryoshka,
                   "train the first N dimensions as embeddings of their own, for each N; the whole vector is always one")
-      ->type_name("N ...")->check(CLI::PositiveNumber)->group(group);
+      ->type_name("N")->check(CLI::PositiveNumber)->group(group);
   number("--seed", learning.seed, "of the order of the data, the adapter, the head and dropout", "N")
       ->check(CLI::NonNegativeNumber);
 }
@@ -174,6 +178,8 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
       ->type_name("N")->check(CLI::PositiveNumber)->capture_default_str();
   add_data_options(command, options);
   add_key_options(command, options);
+  command.get_option("--max-tokens")->description("longer texts are cut in training, prompt and template included: steps cost "
+                                                  "by the token. Default: 64. What is saved keeps the model's own limit");
   add_head_options(command, options);
   add_lora_options(command, options);
   add_learning_options(command, options);

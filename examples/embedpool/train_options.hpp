@@ -18,8 +18,8 @@ struct HeadOptions {
 
 /// What learns from what, how fast, and for how long.
 struct LearningOptions {
-  Index steps = 300, batch = 16, accumulate = 1, chunk = 0, warmup = 10, most_negatives = 1, kept_blocks = -1;
-  double rate = 1e-4, head_rate = 1e-2, weight_decay = 0.01, longest_gradient = 1, dropout = 0, temperature = 0.05;
+  Index steps = 100, batch = 16, accumulate = 1, chunk = 0, warmup = 10, most_negatives = 1, kept_blocks = -1;
+  double rate = 5e-4, head_rate = 1e-2, weight_decay = 0.01, longest_gradient = 1, dropout = 0, temperature = 0.05;
   std::optional<double> false_negative_margin{};
   Schedule::Decay decay = Schedule::Decay::linear;
   std::vector<Index> matryoshka{};

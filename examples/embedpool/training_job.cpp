@@ -102,7 +102,7 @@ Settings saved_settings(TrainOptions options, const Model& model) {
 }
 
 io::TextLayout cut(io::TextLayout layout, const std::optional<Index>& max_tokens) {
-  const Index most = max_tokens.value_or(128);
+  const Index most = max_tokens.value_or(64);
   layout.max_tokens = layout.max_tokens > 0 ? std::min(layout.max_tokens, most) : most;
   return layout;
 }
@@ -241,6 +241,9 @@ std::string TrainingJob::description() const {
 }
 
 void TrainingJob::write() {
+  if (texts_.truncated() > 0 && !options.quiet)
+    std::fprintf(stderr, "embedpool: %td of %td texts were longer than %td tokens and were cut\n", texts_.truncated(),
+                 texts_.texts(), texts_.max_tokens());
   if (settings.adapter)
     io::write_peft_adapter(*settings.adapter,
                            {.base_model = model.path(), .dropout = options.learning.dropout,

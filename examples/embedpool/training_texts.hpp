@@ -30,16 +30,21 @@ class TrainingTexts {
       throw ShapeError("training text '" + text.substr(0, 80) + "': " + error.what());
     }
     tokens_ += laid_out.shape.tokens;
+    truncated_ += laid_out.truncated;
+    ++texts_;
     return {std::move(laid_out.ids), laid_out.shape};
   }
 
   Index tokens() const noexcept { return tokens_; }  ///< of all texts so far
+  Index texts() const noexcept { return texts_; }
+  Index truncated() const noexcept { return truncated_; }  ///< of them
+  Index max_tokens() const noexcept { return layout_.max_tokens; }
 
  private:
   const io::Tokenizer& tokenizer_;
   io::TextLayout layout_;
   std::map<std::string, std::string> prompts_;
-  Index tokens_ = 0;
+  Index tokens_ = 0, texts_ = 0, truncated_ = 0;
 };
 
 }  // namespace embedpool::program
