@@ -119,7 +119,7 @@ void check_data(const TrainOptions& options) {
 TrainingJob::TrainingJob(const TrainOptions& flags, const Model& of_model)
     : options(flags), model(of_model), settings(saved_settings(flags, of_model)), data(read(flags.data, flags, flags.examples)),
       texts_(of_model.tokenizer(), cut(settings.config.layout, flags.max_tokens),
-             settings.config.prompts = prompts_of(flags, settings.config, data)) {
+             settings.config.prompts = prompts_of(flags, settings.config, data), flags.strict) {
   plan_.emplace(groups_of(data), batch_size(options, data), options.learning.seed, mixing(options));
   for (const Index group : plan_->unused_groups())
     std::fprintf(stderr, "embedpool: task '%s' has too few examples for a batch and is left out\n",

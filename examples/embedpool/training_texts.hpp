@@ -14,21 +14,25 @@ namespace embedpool::program {
 /// queries.
 class TrainingTexts {
  public:
-  /// Errors: ShapeError for an instruction of a task that the data has not.
-  TrainingTexts(const io::Tokenizer& tokenizer, io::TextLayout layout, const std::map<std::string, std::string>& prompts)
-      : tokenizer_(tokenizer), layout_(std::move(layout)), prompts_(prompts) {}
+  /// With `strict` a text that is too long is an error, and not cut.
+  TrainingTexts(const io::Tokenizer& tokenizer, io::TextLayout layout, std::map<std::string, std::string> prompts, bool strict)
+      : tokenizer_(tokenizer), layout_(std::move(layout)), prompts_(std::move(prompts)), strict_(strict) {}
 
-  /// Errors: ShapeError naming the text that has no token.
+  /// Errors: ShapeError naming a text that has no token, or is too long.
   TrainingText operator()(const std::string& text, const std::string& task, bool is_query) {
     io::TextLayout layout = layout_;
     if (const auto prompt = prompts_.find(task); is_query && prompt != prompts_.end())
       layout.prompt = layout.prompt.behind(prompt->second);
+    const auto fail = [&](const std::string& cause) {
+      throw ShapeError("training text '" + text.substr(0, 80) + "': " + cause);
+    };
     io::LaidOutText laid_out;
     try {
       laid_out = layout.lay_out(text, [this](const std::string& all) { return tokenizer_.encode(all); });
     } catch (const ShapeError& error) {
-      throw ShapeError("training text '" + text.substr(0, 80) + "': " + error.what());
+      fail(error.what());
     }
+    if (strict_ && laid_out.truncated) fail("is longer than " + std::to_string(layout.max_tokens) + " tokens");
     tokens_ += laid_out.shape.tokens;
     truncated_ += laid_out.truncated;
     ++texts_;
@@ -44,6 +48,7 @@ class TrainingTexts {
   const io::Tokenizer& tokenizer_;
   io::TextLayout layout_;
   std::map<std::string, std::string> prompts_;
+  bool strict_;
   Index tokens_ = 0, texts_ = 0, truncated_ = 0;
 };
 

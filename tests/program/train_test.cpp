@@ -192,6 +192,7 @@ TEST_CASE("what cannot be trained is refused by name before anything is written"
   refused({"--data", broken}, {"broken.jsonl", "line 25", "positive"});
   refused({"--design", "1", "--mask", "bidirectional"}, {"design 1", "--mask"});
   refused({"--batch", "13"}, {"batch plan"});
+  refused({"--max-tokens", "50", "--strict", "--head-steps", "0"}, {"training text", "longer than 50 tokens"});
   refused({"--instruction", "none=x"}, {"no task 'none'"});
   refused({"--lr", "1e30", "--steps", "30", "--clip", "0", "--warmup", "0", "--design", "1"}, {"training: step", "batch"});
   CHECK(fixture.train("skips", {"--data", broken, "--skip-bad-lines", "--steps", "1"}).status == 0);
