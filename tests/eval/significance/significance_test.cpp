@@ -112,14 +112,14 @@ TEST_CASE("the bootstrap interval of a mean is about two standard errors wide on
   SerialExecutor serial;
   ThreadPool pool(3);
   testing::ShuffledExecutor shuffled(4);
-  const Interval interval = bootstrap_mean_interval(values, serial);
+  const ConfidenceInterval interval = bootstrap_mean_interval(values, serial);
   // Mean 1/2, standard error 0.5 / sqrt(400) = 0.025, times 1.96. The means are multiples of 1/400, and the quantiles of
   // 10,000 of them have a standard error of 0.0007.
   CHECK(std::abs(interval.low - (0.5 - 0.049)) < 0.004);
   CHECK(std::abs(interval.high - (0.5 + 0.049)) < 0.004);
   CHECK(interval.low == bootstrap_mean_interval(values, pool).low);
   CHECK(interval.high == bootstrap_mean_interval(values, shuffled).high);
-  const Interval other = bootstrap_mean_interval(values, serial, {0.5, 1000, 42});
+  const ConfidenceInterval other = bootstrap_mean_interval(values, serial, {0.5, 1000, 42});
   CHECK(other.low > interval.low);
   CHECK(other.high < interval.high);
   CHECK(bootstrap_mean_interval(std::vector<double>{3}, serial).low == 3);

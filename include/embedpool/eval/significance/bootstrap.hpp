@@ -11,7 +11,7 @@
 
 namespace embedpool {
 
-struct Interval {
+struct ConfidenceInterval {
   double low = 0, high = 0;
 };
 
@@ -37,7 +37,7 @@ inline double sorted_quantile(std::span<const double> sorted, double q) noexcept
 /// Errors  ShapeError when n or the number of resamples is less than 1, or the level is not between 0 and 1
 /// Source  Efron 1979
 template <class Statistic>
-Interval bootstrap_interval(Index n, const Statistic& statistic, ExecutorRef executor, const BootstrapOptions& options = {}) {
+ConfidenceInterval bootstrap_interval(Index n, const Statistic& statistic, ExecutorRef executor, const BootstrapOptions& options = {}) {
   require_in("bootstrap_interval", "items", n, 1, Index(1) << 31);
   require_in("bootstrap_interval", "resamples", options.resamples, 1, Index(1) << 31);
   if (!(options.level > 0 && options.level < 1))
@@ -58,7 +58,7 @@ Interval bootstrap_interval(Index n, const Statistic& statistic, ExecutorRef exe
 }
 
 /// The interval of the mean of values: scores of items, or paired differences of them.
-inline Interval bootstrap_mean_interval(std::span<const double> values, ExecutorRef executor, const BootstrapOptions& options = {}) {
+inline ConfidenceInterval bootstrap_mean_interval(std::span<const double> values, ExecutorRef executor, const BootstrapOptions& options = {}) {
   const auto mean = [values](std::span<const Index> sample) {
     double sum = 0;
     for (const Index i : sample) sum += values[static_cast<std::size_t>(i)];

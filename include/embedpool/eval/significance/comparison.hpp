@@ -19,7 +19,7 @@ struct Comparison {
   std::string first, second;  ///< names of the models
   double mean_first = 0, mean_second = 0;
   double median_difference = 0;  ///< of first - second
-  Interval mean_difference;      ///< bootstrap interval of the mean of first - second, over items
+  ConfidenceInterval mean_difference;      ///< bootstrap interval of the mean of first - second, over items
   Alternative alternative = Alternative::two_sided;
   WilcoxonResult test;
   double adjusted_p = 1;  ///< after Holm's correction over the family; the plain p before
