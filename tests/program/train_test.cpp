@@ -126,7 +126,8 @@ TEST_CASE("kept keys give the same head as new ones, and are refused for other t
 
 TEST_CASE("a training has the same bytes for any number of threads, and however often it is stopped or killed") {
   const Fixture fixture;
-  const std::vector<std::string> flags{"--steps", "300", "--lora-dropout", "0.1", "--checkpoint-every", "7", "--chunk", "3",
+  // Looks at held-out data fall on checkpoints and beside them.
+  const std::vector<std::string> flags{"--held-out", fixture.data, "--held-out-every", "7", "--steps", "300", "--lora-dropout", "0.1", "--checkpoint-every", "7", "--chunk", "3",
                                        "--design", "5", "--head-steps", "60", "--accumulate", "2"};
   const auto with = [&](std::vector<std::string> more) {
     more.insert(more.begin(), flags.begin(), flags.end());

@@ -116,6 +116,15 @@ TEST_CASE("a log keeps the lines of the steps before, and drops what is cut or c
   CHECK(bytes_of(path) ==
         "{\"step\":0,\"loss\":1.5}\n{\"step\":1,\"loss\":0.1,\"gradient_norm\":2.0,\"rate\":0.5}\n"
         "{\"step\":1,\"held_out_loss\":0.25}\n");
+  { TrainingLog log(path, 1); }  // stands behind step 0 and what was found after it
+  CHECK(bytes_of(path) == "{\"step\":0,\"loss\":1.5}\n");
+  {
+    TrainingLog log(path, 1);
+    log.evaluation(1, 0.5);
+    log.step({1, 0.1, 2.0, 0.5});
+  }
+  { TrainingLog log(path, 1); }
+  CHECK(bytes_of(path) == "{\"step\":0,\"loss\":1.5}\n{\"step\":1,\"held_out_loss\":0.5}\n");
   { TrainingLog log(path, 0); }
   CHECK(bytes_of(path).empty());
 }

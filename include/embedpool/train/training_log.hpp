@@ -18,14 +18,16 @@ namespace embedpool {
 class TrainingLog {
  public:
   /// Opens the log of a run that stands before step `step`: lines of that step and later ones, which a run that was
-  /// killed after its checkpoint may have left, are dropped, and everything with step 0.
+  /// killed after its checkpoint may have left, are dropped, and everything with step 0. What was found on held-out texts
+  /// after the `step` steps that are done stays.
   TrainingLog(std::filesystem::path path, Index step) : path_(std::move(path)) {
     std::string kept;
     if (std::ifstream before(path_); step > 0 && before)
       for (std::string line; std::getline(before, line);) {
         // The last line may be cut in the middle: what is no whole line of an earlier step is of a step to come.
         const io::Json json = io::Json::parse(line, nullptr, false);
-        if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer() || json["step"] >= step) break;
+        if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer()) break;
+        if (json["step"] >= (json.contains("held_out_loss") ? step + 1 : step)) break;
         kept += line + "\n";
       }
     io::AtomicFile file(path_);
