@@ -1,8 +1,8 @@
 #include <map>
-#include <tuple>
 
 #include "embedpool/train/cached_head.hpp"
 #include "embedpool/train/key_cache.hpp"
+#include "digest.hpp"
 #include "training_loop.hpp"
 
 namespace embedpool::program {
@@ -26,15 +26,15 @@ class NumberedTexts {
     return place->second;
   }
   const std::vector<TrainingText>& texts() const { return texts_; }
-  /// A number that changes with any of the texts (FNV-1a over their ids).
+  /// Of the ids of all texts, and of what their own part is.
   std::string digest() const {
-    std::uint64_t hash = 0xcbf29ce484222325u;
-    const auto add = [&](Index value) { hash = (hash ^ static_cast<std::uint64_t>(value)) * 0x100000001b3u; };
+    Digest digest;
+    const auto add = [&](Index value) { digest.add(static_cast<std::uint64_t>(value)); };
     for (const TrainingText& text : texts_) {
       for (const TokenId id : text.ids) add(id);
-      add(text.shape.text.begin), add(text.shape.text.end), add(text.shape.second_copy);
+      for (const Index place : {text.shape.text.begin, text.shape.text.end, text.shape.second_copy}) add(place);
     }
-    return std::to_string(hash);
+    return digest.text();
   }
 
  private:

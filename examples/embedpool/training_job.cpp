@@ -4,32 +4,10 @@
 #include <filesystem>
 
 #include "embedpool/io/peft_adapter_writer.hpp"
+#include "trained_head.hpp"
 
 namespace embedpool::program {
 namespace {
-
-/// The head of that name, fitted to the model where flags leave it open: heads of 64, a feed-forward as wide as the
-/// model, a layer table when keys are of several kinds.
-AnyHead new_head(const HeadOptions& options, Index width, Index slots) {
-  AnyHead head = AnyHead::named(options.kind.value_or("identity"));
-  Index heads = std::max<Index>(1, width / 64);
-  while (width % heads != 0) --heads;
-  const auto fit = [&](std::string_view key, auto& value) {
-    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(value)>, Index>) {
-      if (key == "queries" || key == "latents") value = options.queries.value_or(8);
-      if (key == "heads") value = options.heads.value_or(value == 0 ? 0 : heads);
-      if (key == "head_dim") value = options.head_dim.value_or(std::min<Index>(64, width));
-      if (key == "feed_forward") value = options.feed_forward.value_or(width);
-      if (key == "count") value = slots;
-    } else {
-      if (key == "layer_table") value = slots > 1;
-      if (key == "normalise_keys") value = true;
-      if (key == "pooled_residual") value = !options.published_start;
-    }
-  };
-  std::visit([&](auto& own) { io::detail::head_options(own, fit); }, head.variant());
-  return head;
-}
 
 /// Instructions of tasks: those of the flags, else those that the training begins with.
 std::map<std::string, std::string> prompts_of(const TrainOptions& options, const io::EmbedderConfig& start,
@@ -78,21 +56,6 @@ std::vector<Index> groups_of(const TrainingData& data) {
 
 BatchMixing mixing(const TrainOptions& options) {
   return options.learning.mixed ? BatchMixing::mixed : BatchMixing::one_group;
-}
-
-/// A number that changes with any text of the data (FNV-1a).
-std::string digest(const TrainingData& data) {
-  std::uint64_t hash = 0xcbf29ce484222325u;
-  const auto add = [&](const std::string& text) {
-    for (const char c : text + '\n') hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-  };
-  for (const TrainingExample& example : data.examples) {
-    add(data.groups[static_cast<std::size_t>(example.group)]);
-    add(example.query);
-    add(example.positive);
-    for (const std::string& negative : example.negatives) add(negative);
-  }
-  return std::to_string(hash);
 }
 
 /// `resolve` with what the saved folder gets: its limit on tokens is the model's, not that of the training.
@@ -203,41 +166,6 @@ TrainingSettings TrainingJob::training_settings() const {
   result.seed = learning.seed;
   result.chunk = learning.chunk;
   return result;
-}
-
-std::string TrainingJob::description() const {
-  const LearningOptions& learning = options.learning;
-  io::Json json = {{"embedder", to_json(settings.config)},
-                   {"data", digest(data)},
-                   {"steps", learning.steps},
-                   {"batch", learning.batch},
-                   {"accumulate", learning.accumulate},
-                   {"chunk", learning.chunk},
-                   {"warmup", learning.warmup},
-                   {"schedule", static_cast<int>(learning.decay)},
-                   {"negatives", learning.most_negatives},
-                   {"lr", learning.rate},
-                   {"head_lr", learning.head_rate},
-                   {"weight_decay", learning.weight_decay},
-                   {"clip", learning.longest_gradient},
-                   {"temperature", learning.temperature},
-                   {"learn_temperature", learning.learn_temperature},
-                   {"symmetric", learning.symmetric},
-                   {"mixed", learning.mixed},
-                   {"matryoshka", learning.matryoshka},
-                   {"no_in_batch_negatives", learning.without_in_batch},
-                   {"seed", learning.seed},
-                   {"max_tokens", options.max_tokens.value_or(0)},
-                   {"freeze_backbone", options.freeze_backbone}};
-  if (learning.false_negative_margin) json["false_negative_margin"] = *learning.false_negative_margin;
-  if (options.freeze_backbone) {
-    json["compute"] = options.compute;
-  } else {
-    json["lora"] = {{"rank", options.lora.rank}, {"alpha", options.lora.alpha}, {"rslora", options.lora.rank_stabilised},
-                    {"dropout", learning.dropout}, {"first_layer", options.lora.first_layer}};
-    for (const DecoderTensor kind : options.lora.targets) json["lora"]["targets"].push_back(static_cast<int>(kind));
-  }
-  return json.dump();
 }
 
 void TrainingJob::write() {

@@ -1,7 +1,6 @@
 #pragma once
 #include <limits>
 #include <numeric>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -9,44 +8,12 @@
 #include "embedpool/pooling/pooling.hpp"
 #include "embedpool/testing/gradient_check.hpp"
 #include "embedpool/testing/hidden_states.hpp"
+#include "embedpool/testing/random_params.hpp"
 #include "embedpool/testing/shuffled_executor.hpp"
 
 /// What every pooling promises, as checks for any test framework: each returns what is wrong, or "" when the promise
 /// holds. Write `CHECK(padding_is_never_read<float>(pooling) == "")` for your own readers and heads.
 namespace embedpool::testing {
-
-/// How large the random problems are. The width is odd so that every loop has a remainder.
-struct ProblemSize {
-  Index layers = 3;
-  Index width = 7;
-  unsigned seed = 1;
-};
-
-/// Parameters whose every value is random: nothing is zero that hides a wrong gradient.
-template <Real S, class Pooling>
-typename Pooling::template Params<S> random_params(const Pooling& pooling, const ProblemSize& size) {
-  auto params = pooling.head.template init<S>(size.width, pooling.slots(size.layers));
-  std::mt19937 generator(size.seed);
-  std::normal_distribution<double> normal(0, 0.5);
-  Pooling::Head::for_each(params, [&](auto&&, auto& tensor) {
-    for (Index i = 0; i < tensor.size(); ++i) tensor.data()[i] = static_cast<S>(normal(generator));
-  });
-  return params;
-}
-
-/// A calibration of the right shape with random values.
-template <Real S, class Pooling>
-Calibration<S> random_calibration(const Pooling& pooling, const ProblemSize& size) {
-  Calibration<S> calibration{Matrix<S>(pooling.slots(size.layers), size.width),
-                             Matrix<S>(pooling.slots(size.layers), size.width)};
-  std::mt19937 generator(size.seed + 1);
-  std::uniform_real_distribution<double> uniform(0.5, 2);
-  for (Index i = 0; i < calibration.mean.size(); ++i) {
-    calibration.mean.data()[i] = static_cast<S>(uniform(generator) - 1);
-    calibration.inverse_scale.data()[i] = static_cast<S>(uniform(generator));
-  }
-  return calibration;
-}
 
 /// Embeddings of states that lie in memory.
 template <Real S, Element T, class Pooling>

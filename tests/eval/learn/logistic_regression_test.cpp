@@ -2,6 +2,7 @@
 
 #include "embedpool/core/counter_random.hpp"
 #include "embedpool/core/thread_pool.hpp"
+#include "embedpool/eval/learn/logistic_loss.hpp"
 #include "embedpool/eval/learn/logistic_regression.hpp"
 #include "embedpool/testing/shuffled_executor.hpp"
 
@@ -54,7 +55,7 @@ TEST_CASE("the loss of zero parameters is the logarithm of the number of classes
   SerialExecutor serial;
   LogisticLoss<double> loss(rows_of(problem.x), problem.labels, 5, 1, serial);
   std::vector<double> zero(20), gradient(20);
-  CHECK(loss(zero, gradient) == doctest::Approx(std::log(5.0)).epsilon(1e-14));  // a few roundings
+  CHECK(loss(zero, gradient) == doctest::Approx(std::log(5.0)).epsilon(1e-14));  // 10 terms in double: a few roundings of 1e-16
 }
 
 TEST_CASE("two mirrored points are separated in the middle with the coefficient of the closed condition") {
@@ -62,11 +63,11 @@ TEST_CASE("two mirrored points are separated in the middle with the coefficient 
   x << -1, 1;
   SerialExecutor serial;
   LogisticRegressionOptions options;
-  options.optimiser.gradient_tolerance = 1e-12;
+  options.optimiser.gradient_tolerance = 1e-12;  // as near to the minimum as doubles of size 1 are told apart
   options.optimiser.value_tolerance = 0;
   const auto model = LogisticRegression<double>::fit(rows_of(x), std::vector<Index>{0, 1}, 2, serial, options);
   const double w = model.coefficients(0, 0);
-  // Stationary: w = 2 / (1 + exp(w)), to the tolerance of the gradient.
+  // Stationary: w = 2 / (1 + exp(w)), to ten times the tolerance of the gradient that the search stops at.
   CHECK(std::abs(w - 2 / (1 + std::exp(w))) < 1e-11);
   CHECK(std::abs(model.intercept[0]) < 1e-11);
   CHECK(model.predict(rows_of(x), serial) == std::vector<Index>{0, 1});

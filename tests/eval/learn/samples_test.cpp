@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "embedpool/eval/learn/few_shot_sample.hpp"
+#include "embedpool/eval/learn/mersenne_twister.hpp"
 #include "embedpool/eval/learn/python_sample.hpp"
 
 using namespace embedpool;

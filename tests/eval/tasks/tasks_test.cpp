@@ -2,6 +2,14 @@
 
 #include "embedpool/core/counter_random.hpp"
 #include "embedpool/core/thread_pool.hpp"
+#include "embedpool/eval/tasks/bitext_task.hpp"
+#include "embedpool/eval/tasks/classification_task.hpp"
+#include "embedpool/eval/tasks/clustering_task.hpp"
+#include "embedpool/eval/tasks/pair_classification_task.hpp"
+#include "embedpool/eval/tasks/reranking_task.hpp"
+#include "embedpool/eval/tasks/retrieval_task.hpp"
+#include "embedpool/eval/tasks/sts_task.hpp"
+#include "embedpool/eval/tasks/summarization_task.hpp"
 #include "embedpool/eval/tasks/task.hpp"
 #include "eval/tasks/embedded_texts.hpp"
 

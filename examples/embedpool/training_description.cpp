@@ -1,0 +1,55 @@
+#include "digest.hpp"
+#include "training_job.hpp"
+
+namespace embedpool::program {
+namespace {
+
+std::string digest(const TrainingData& data) {
+  Digest digest;
+  for (const TrainingExample& example : data.examples) {
+    digest.add(data.groups[static_cast<std::size_t>(example.group)]);
+    digest.add(example.query);
+    digest.add(example.positive);
+    for (const std::string& negative : example.negatives) digest.add(negative);
+  }
+  return digest.text();
+}
+
+}  // namespace
+
+std::string TrainingJob::description() const {
+  const LearningOptions& learning = options.learning;
+  io::Json json = {{"embedder", to_json(settings.config)},
+                   {"data", digest(data)},
+                   {"steps", learning.steps},
+                   {"batch", learning.batch},
+                   {"accumulate", learning.accumulate},
+                   {"chunk", learning.chunk},
+                   {"warmup", learning.warmup},
+                   {"schedule", static_cast<int>(learning.decay)},
+                   {"negatives", learning.most_negatives},
+                   {"lr", learning.rate},
+                   {"head_lr", learning.head_rate},
+                   {"weight_decay", learning.weight_decay},
+                   {"clip", learning.longest_gradient},
+                   {"temperature", learning.temperature},
+                   {"learn_temperature", learning.learn_temperature},
+                   {"symmetric", learning.symmetric},
+                   {"mixed", learning.mixed},
+                   {"matryoshka", learning.matryoshka},
+                   {"no_in_batch_negatives", learning.without_in_batch},
+                   {"seed", learning.seed},
+                   {"max_tokens", options.max_tokens.value_or(0)},
+                   {"freeze_backbone", options.freeze_backbone}};
+  if (learning.false_negative_margin) json["false_negative_margin"] = *learning.false_negative_margin;
+  if (options.freeze_backbone) {
+    json["compute"] = options.compute;
+  } else {
+    json["lora"] = {{"rank", options.lora.rank}, {"alpha", options.lora.alpha}, {"rslora", options.lora.rank_stabilised},
+                    {"dropout", learning.dropout}, {"first_layer", options.lora.first_layer}};
+    for (const DecoderTensor kind : options.lora.targets) json["lora"]["targets"].push_back(static_cast<int>(kind));
+  }
+  return json.dump();
+}
+
+}  // namespace embedpool::program
