@@ -30,11 +30,11 @@ void run(const TrainOptions& options, const Model& model) {
 void train(TrainOptions options) {
   apply_recipe(options);
   const Model model(options.model);
+  check_data(options);
   if (!options.freeze_backbone && options.head.empty() && options.head_steps.value_or(0) > 0) {
     TrainOptions first = head_training(options);
     const bool done = std::filesystem::exists(std::filesystem::path(first.output) / io::SavedEmbedder::config_name);
     if (!options.resume) prepare_folder(options);
-    check_data(options);
     if (!done || !options.resume) run(first, model);
     options.head = first.output;
   }

@@ -191,6 +191,7 @@ TEST_CASE("what cannot be trained is refused by name before anything is written"
   };
   const std::string broken = fixture.folder.write("broken.jsonl", Fixture::pairs() + "{\"query\": \"q\"}\n");
   refused({"--data", broken}, {"broken.jsonl", "line 25", "positive"});
+  CHECK(!std::filesystem::exists(fixture.folder / "bad"));
   refused({"--design", "1", "--mask", "bidirectional"}, {"design 1", "--mask"});
   refused({"--batch", "13"}, {"batch plan"});
   refused({"--max-tokens", "50", "--strict", "--head-steps", "0"}, {"training text", "longer than 50 tokens"});
