@@ -15,6 +15,7 @@ namespace {
 struct EvaluateOptions : EmbeddingOptions {
   std::string data{}, output{};
   std::vector<std::string> tasks{};
+  Index max_items = 0;
 };
 
 /// The data sets that --tasks names, by kind or by name; all without it.
@@ -142,6 +143,7 @@ void evaluate(const EvaluateOptions& options) {
   EmbeddedTable texts(pass, settings, text_encoding(options, settings, model), options.quiet);
   const io::Json embedder = {{"model", options.model}, {"trained", options.head}, {"calibration", options.calibration},
                              {"compute", options.compute}, {"settings", io::to_json(settings.config)}};
+  const io::Json most_items = options.max_items;
   std::vector<io::Json> results;
   for (const io::TaskFolder& folder : folders) {
     const std::filesystem::path place = output / std::string(name_of(folder.kind));
@@ -150,12 +152,16 @@ void evaluate(const EvaluateOptions& options) {
       results.push_back(io::read_json(file));
       if (results.back().value("embedder", io::Json()) != embedder)
         throw FileError(file.string(), "embedder", "is of other settings; name another output folder");
+      if (results.back().value("max_items", io::Json(0)) != most_items)
+        throw FileError(file.string(), "max_items", "is not " + most_items.dump() + " as now; name another output folder");
     } else {
       TaskOptions protocol;
+      protocol.most_items = options.max_items;
       protocol.classification.samples_per_label = 0;  // as many as MTEB takes on a set of that name
       const Task task = io::read_task(folder, texts.table, protocol);
       const TaskResult result = task.evaluate(texts.embeddings(folder.name), ExecutorRef(executor));
       results.push_back(to_json(folder, result, embedder));
+      results.back()["max_items"] = most_items;
       std::error_code problem;
       std::filesystem::create_directories(place, problem);
       if (problem) throw FileError(place.string(), "create folder", problem.message());
@@ -183,6 +189,12 @@ void add_evaluate_command(CLI::App& program) {
       ->required()->type_name("DIR");
   command->add_option("--tasks", options->tasks, "names of data sets, or kinds such as sts. Default: all")
       ->type_name("NAME");
+  command
+      ->add_option("--max-items", options->max_items,
+                   "sample at most N items of each data set (pairs, texts, queries with ten documents each ...), always "
+                   "the same ones: minutes in place of hours, and scores to compare with each other alone. Default: 0, all")
+      ->check(CLI::IsMember({0}) | CLI::Range(Index(3), Index(1) << 32))
+      ->type_name("N");
   command
       ->add_option("--output", options->output,
                    "folder for a JSON file a task, with all metrics and the scores of single items, and results.md. Tasks "

@@ -38,8 +38,9 @@ class Task {
   Any task_;
 };
 
-/// Options of the kinds that have some.
+/// Options of the kinds that have some, and how much of a data set is used.
 struct TaskOptions {
+  Index most_items = 0;  ///< of a data set, as sample_items() chooses them; 0: all, as MTEB does
   ClassificationOptions classification{};
   ClusteringOptions clustering{};
   RetrievalOptions retrieval{};

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "embedpool/eval/sample/sample_items.hpp"
 #include "embedpool/eval/tasks/task.hpp"
 #include "embedpool/io/task_data/read_bitext.hpp"
 #include "embedpool/io/task_data/read_classification.hpp"
@@ -60,28 +61,26 @@ inline std::vector<TaskFolder> find_tasks(const std::filesystem::path& root) {
   return tasks;
 }
 
-/// Reads a data set and makes its task, whose texts are added to the table. With samples_per_label 0 a classification
-/// takes as many as MTEB does on a set of that name.
+/// Reads a data set and makes its task of at most `options.most_items` of its items, whose texts are added to the table.
+/// With samples_per_label 0 a classification takes as many as MTEB does on a set of that name.
 ///
 /// Errors  FileError as the readers throw it; ShapeError when options do not fit the data
 inline Task read_task(const TaskFolder& folder, TextTable& table, TaskOptions options = {}) {
+  const auto data = [&](auto read) { return sample_items(read(folder.directory, folder.split), options.most_items); };
   switch (folder.kind) {
-    case TaskKind::sts: return StsTask(read_sts(folder.directory, folder.split), table);
+    case TaskKind::sts: return StsTask(data(read_sts), table);
     case TaskKind::classification:
       if (options.classification.samples_per_label == 0)
         options.classification.samples_per_label = mteb_samples_per_label(folder.name);
-      return ClassificationTask(read_classification(folder.directory, folder.split), table, options.classification);
-    case TaskKind::clustering:
-      return ClusteringTask(read_clustering(folder.directory, folder.split), table, options.clustering);
-    case TaskKind::pair_classification:
-      return PairClassificationTask(read_pair_classification(folder.directory, folder.split), table);
-    case TaskKind::reranking: return RerankingTask(read_reranking(folder.directory, folder.split), table);
-    case TaskKind::retrieval:
-      return RetrievalTask(read_retrieval(folder.directory, folder.split), table, options.retrieval);
-    case TaskKind::summarization: return SummarizationTask(read_summarization(folder.directory, folder.split), table);
+      return ClassificationTask(data(read_classification), table, options.classification);
+    case TaskKind::clustering: return ClusteringTask(data(read_clustering), table, options.clustering);
+    case TaskKind::pair_classification: return PairClassificationTask(data(read_pair_classification), table);
+    case TaskKind::reranking: return RerankingTask(data(read_reranking), table);
+    case TaskKind::retrieval: return RetrievalTask(data(read_retrieval), table, options.retrieval);
+    case TaskKind::summarization: return SummarizationTask(data(read_summarization), table);
     case TaskKind::bitext: break;
   }
-  return BitextTask(read_bitext(folder.directory, folder.split), table);
+  return BitextTask(data(read_bitext), table);
 }
 
 }  // namespace embedpool::io
