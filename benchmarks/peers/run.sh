@@ -14,7 +14,7 @@ form, and compares. Options behind -- go to peers.py (bash benchmarks/peers/run.
 
   --directory DIR   environment, models, results (default: build/peers); about 10 GB
   --model FILE      another GGUF file of the llama architecture
-  --only PART       engines (default), tokenizer, heads or training
+  --only PART       engines (default), tokenizer, heads, training or evaluation
   --install-only    stop before comparing
 
 Environment: PYTHON (default: python3, at least 3.11), JOBS (compilers at once, default: the cores).
@@ -41,8 +41,8 @@ while [ $# -gt 0 ]; do
   esac
 done
 case $part in
-  engines | tokenizer | heads | training) ;;
-  *) echo "run.sh: --only: $part is none of engines, tokenizer, heads, training" >&2; exit 2 ;;
+  engines | tokenizer | heads | training | evaluation) ;;
+  *) echo "run.sh: --only: $part is none of engines, tokenizer, heads, training, evaluation" >&2; exit 2 ;;
 esac
 
 mkdir -p "$directory"
@@ -118,6 +118,11 @@ case $part in
     build_targets train.lora_step_benchmark
     export EMBEDPOOL_SMOLLM2_GGUF=$model
     command=("$here/training.py" --benchmark "$directory/cmake/benchmarks/train.lora_step_benchmark")
+    ;;
+  evaluation)
+    build_targets eval.learning_benchmark
+    export OMP_WAIT_POLICY=passive
+    command=("$here/evaluation.py" --benchmark "$directory/cmake/benchmarks/eval.learning_benchmark")
     ;;
 esac
 [ -z "$install_only" ] || exit 0

@@ -92,6 +92,28 @@ TEST_CASE("answers do not depend on the executor or on other queries, to the bit
   CHECK(one[200] == nearest_neighbours(rows_of(alone), rows_of(std::as_const(corpus)), 10, serial)[0]);
 }
 
+TEST_CASE("few queries and many workers search parts of the corpus, with the same answers") {
+  const Matrix<float> queries = whole_numbers(5, 3, 6), corpus = whole_numbers(20'001, 3, 7);  // nearly all scores tie
+  SerialExecutor serial;
+  ThreadPool pool(4);
+  for (const Index k : {1, 40, 30'000}) {
+    const auto one = nearest_neighbours(rows_of(queries), rows_of(corpus), k, serial);
+    for (Index q = 0; q < queries.rows(); ++q) REQUIRE(one[static_cast<std::size_t>(q)] == by_definition(queries, q, corpus, k));
+    REQUIRE(one == nearest_neighbours(rows_of(queries), rows_of(corpus), k, pool));
+  }
+}
+
+TEST_CASE("candidates as whole numbers are in the order of neighbours") {
+  const std::vector<Neighbour> rising = {{5, std::numeric_limits<float>::infinity()}, {2, 3.5f}, {3, 3.5f}, {0, 1e-40f},
+                                         {4'000'000'000, 0.0f}, {9, -1e-40f}, {1, -2}, {0, -std::numeric_limits<float>::max()}};
+  for (std::size_t i = 0; i < rising.size(); ++i) {
+    CHECK(detail::neighbour_of(detail::neighbour_key(rising[i].score, rising[i].row)) == rising[i]);
+    if (i > 0)
+      CHECK(detail::neighbour_key(rising[i - 1].score, rising[i - 1].row) < detail::neighbour_key(rising[i].score, rising[i].row));
+  }
+  CHECK(detail::neighbour_key(-0.0f, 7) == detail::neighbour_key(0.0f, 7));  // equal scores tie
+}
+
 TEST_CASE("unit rows have length one, and a row of zeros stays zero") {
   Matrix<float> x(3, 2);
   x << 3, 4, 0, 0, -5, 0;
