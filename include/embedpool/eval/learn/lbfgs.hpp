@@ -32,15 +32,46 @@ struct LbfgsResult {
 
 namespace detail {
 
+/// y += a x, and then the inner product of y with z: one way through y for both.
+inline double axpy_dot(double a, std::span<const double> x, std::span<double> y, std::span<const double> z) noexcept {
+  using Vector = simd::Vector<double>;
+  constexpr auto n = static_cast<std::size_t>(simd::lanes<double>);
+  const Vector factor(a);
+  Vector sum(0.0);
+  std::size_t i = 0;
+  for (; i + n <= y.size(); i += n) {
+    const Vector value = simd::fma<double>(factor, Vector::load_unaligned(&x[i]), Vector::load_unaligned(&y[i]));
+    value.store_unaligned(&y[i]);
+    sum = simd::fma<double>(value, Vector::load_unaligned(&z[i]), sum);
+  }
+  double last = 0;
+  for (; i < y.size(); ++i) last += (y[i] += a * x[i]) * z[i];
+  return xsimd::hadd(sum) + last;
+}
+
 /// The inverse Hessian as L-BFGS knows it: from pairs s = x' - x, y = g' - g, and s.y / y.y on the diagonal before them.
 class LbfgsMemory {
  public:
-  explicit LbfgsMemory(std::size_t pairs) : pairs_(pairs) {}
+  LbfgsMemory(std::size_t pairs, std::size_t parameters) : pairs_(pairs), parameters_(parameters) {}
 
-  void add(std::vector<double> s, std::vector<double> y, double sy) {
-    scale_ = sy / simd::dot<double>(y, y);
-    if (kept_.size() == pairs_) kept_.pop_front();
-    kept_.push_back({std::move(s), std::move(y), 1 / sy, 0});
+  struct Pair {
+    std::vector<double> s, y;
+    double inverse = 0;  ///< 1 / s.y
+    double alpha = 0;
+  };
+  /// A pair to fill: forgotten unless it is kept.
+  Pair& next() {
+    if (next_.s.empty()) next_.s.resize(parameters_), next_.y.resize(parameters_);
+    return next_;
+  }
+  void keep_next(double sy) {
+    scale_ = sy / simd::dot<double>(next_.y, next_.y);
+    next_.inverse = 1 / sy;
+    kept_.push_back(std::move(next_));
+    next_ = {};
+    if (kept_.size() <= pairs_) return;
+    next_ = std::move(kept_.front());
+    kept_.pop_front();
   }
   bool empty() const noexcept { return kept_.empty(); }
   void clear() noexcept {
@@ -51,24 +82,41 @@ class LbfgsMemory {
   /// d = -H g by the two loops of Nocedal 1980.
   void direction(std::span<const double> g, std::vector<double>& d) {
     for (std::size_t i = 0; i < g.size(); ++i) d[i] = -g[i];
-    for (auto pair = kept_.rbegin(); pair != kept_.rend(); ++pair) {
-      pair->alpha = pair->inverse * simd::dot<double>(pair->s, d);
-      simd::axpy<double>(-pair->alpha, pair->y, d.data());
+    if (kept_.empty()) return;
+    double sd = simd::dot<double>(kept_.back().s, d);
+    for (std::size_t p = kept_.size(); p-- > 0;) {
+      Pair& pair = kept_[p];
+      pair.alpha = pair.inverse * sd;
+      if (p > 0) sd = axpy_dot(-pair.alpha, pair.y, d, kept_[p - 1].s);
+      else simd::axpy<double>(-pair.alpha, pair.y, d.data());
     }
     for (double& value : d) value *= scale_;
-    for (const Pair& pair : kept_) simd::axpy<double>(pair.alpha - pair.inverse * simd::dot<double>(pair.y, d), pair.s, d.data());
+    double yd = simd::dot<double>(kept_.front().y, d);
+    for (std::size_t p = 0; p < kept_.size(); ++p) {
+      const Pair& pair = kept_[p];
+      const double step = pair.alpha - pair.inverse * yd;
+      if (p + 1 < kept_.size()) yd = axpy_dot(step, pair.s, d, kept_[p + 1].y);
+      else simd::axpy<double>(step, pair.s, d.data());
+    }
   }
 
  private:
-  struct Pair {
-    std::vector<double> s, y;
-    double inverse;  ///< 1 / s.y
-    double alpha;
-  };
-  std::size_t pairs_;
-  std::deque<Pair> kept_;
+  std::size_t pairs_, parameters_;
+  Pair next_{};
+  std::deque<Pair> kept_{};
   double scale_ = 1;
 };
+
+/// The largest absolute value.
+inline double largest_of(std::span<const double> values) noexcept {
+  constexpr std::size_t chains = 8;  // comparisons wait for each other in one chain
+  double most[chains] = {};
+  std::size_t i = 0;
+  for (; i + chains <= values.size(); i += chains)
+    for (std::size_t j = 0; j < chains; ++j) most[j] = std::max(most[j], std::abs(values[i + j]));
+  for (; i < values.size(); ++i) most[0] = std::max(most[0], std::abs(values[i]));
+  return *std::max_element(most, most + chains);
+}
 
 }  // namespace detail
 
@@ -81,28 +129,23 @@ template <class Function>
 LbfgsResult minimise_lbfgs(std::vector<double>& x, const LbfgsOptions& options, Function&& f) {
   constexpr double longest_step = 1e10;
   const std::size_t n = x.size();
-  const auto largest = [](const std::vector<double>& g) {
-    double most = 0;
-    for (const double value : g) most = std::max(most, std::abs(value));
-    return most;
-  };
   std::vector<double> g(n), d(n), x_before(n), g_before(n);
-  detail::LbfgsMemory memory(options.memory);
+  detail::LbfgsMemory memory(options.memory, n);
   LbfgsResult result;
   result.value = f(std::span<const double>(x), std::span<double>(g));
   result.evaluations = 1;
-  if (largest(g) <= options.gradient_tolerance) {
+  if (detail::largest_of(g) <= options.gradient_tolerance) {
     result.stop = LbfgsStop::gradient_is_small;
     return result;
   }
   while (result.iterations < options.most_iterations) {
     memory.direction(g, d);
-    x_before = x;
-    g_before = g;
+    x_before.swap(x);  // both are written anew at the first trial
+    g_before.swap(g);
     const double value_before = result.value;
     const double first_step = result.iterations == 0 ? std::min(1 / std::sqrt(simd::dot<double>(d, d)), longest_step) : 1;
     const LineSearchResult line =
-        line_search({0, result.value, simd::dot<double>(g, d)}, first_step, longest_step, options.most_evaluations_a_line,
+        line_search({0, result.value, simd::dot<double>(g_before, d)}, first_step, longest_step, options.most_evaluations_a_line,
                     [&](double step) {
                       for (std::size_t i = 0; i < n; ++i) x[i] = x_before[i] + step * d[i];
                       const double value = f(std::span<const double>(x), std::span<double>(g));
@@ -119,7 +162,7 @@ LbfgsResult minimise_lbfgs(std::vector<double>& x, const LbfgsOptions& options, 
     }
     ++result.iterations;
     result.value = line.point.value;
-    if (largest(g) <= options.gradient_tolerance) {
+    if (detail::largest_of(g) <= options.gradient_tolerance) {
       result.stop = LbfgsStop::gradient_is_small;
       return result;
     }
@@ -128,10 +171,10 @@ LbfgsResult minimise_lbfgs(std::vector<double>& x, const LbfgsOptions& options, 
       result.stop = LbfgsStop::value_is_steady;
       return result;
     }
-    std::vector<double> s(n), y(n);
-    for (std::size_t i = 0; i < n; ++i) s[i] = line.point.step * d[i], y[i] = g[i] - g_before[i];
-    const double sy = simd::dot<double>(s, y), slope = simd::dot<double>(g_before, s);
-    if (sy > std::numeric_limits<double>::epsilon() * -slope) memory.add(std::move(s), std::move(y), sy);
+    auto& pair = memory.next();
+    for (std::size_t i = 0; i < n; ++i) pair.s[i] = line.point.step * d[i], pair.y[i] = g[i] - g_before[i];
+    const double sy = simd::dot<double>(pair.s, pair.y), slope = simd::dot<double>(g_before, pair.s);
+    if (sy > std::numeric_limits<double>::epsilon() * -slope) memory.keep_next(sy);
   }
   result.stop = LbfgsStop::iterations_used_up;
   return result;

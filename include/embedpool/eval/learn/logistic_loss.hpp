@@ -5,6 +5,8 @@
 
 #include "embedpool/core/aligned_buffer.hpp"
 #include "embedpool/core/executor_ref.hpp"
+#include "embedpool/eval/learn/double_sums.hpp"
+#include "embedpool/kernels/dot.hpp"
 #include "embedpool/kernels/gemm.hpp"
 
 namespace embedpool {
@@ -49,18 +51,14 @@ class LogisticLoss {
     simd::gemm_panels(Rows<const S>(z), by_feature_, width_, StoreTo<S>{dw}, executor_);
 
     const double n = static_cast<double>(samples_);
-    double loss = 0, square = 0;
+    double loss = 0;
     for (const double of_block : losses_) loss += of_block;
-    for (Index i = 0; i < outputs_ * width_; ++i) {
-      const double value = parameters[static_cast<std::size_t>(i)];
-      square += value * value;
-      gradient[static_cast<std::size_t>(i)] = static_cast<double>(dw.data[i]) / n + penalty_ * value;
-    }
-    for (Index k = 0; k < outputs_; ++k) {
-      double sum = 0;
-      for (const S value : z.row(k)) sum += static_cast<double>(value);
-      gradient[static_cast<std::size_t>(outputs_ * width_ + k)] = sum / n;
-    }
+    const std::span<const double> weights = parameters.first(static_cast<std::size_t>(outputs_ * width_));
+    for (std::size_t i = 0; i < weights.size(); ++i)
+      gradient[i] = static_cast<double>(dw.data[i]) / n + penalty_ * weights[i];
+    for (Index k = 0; k < outputs_; ++k)
+      gradient[static_cast<std::size_t>(outputs_ * width_ + k)] = detail::sum_of(Rows<const S>(z).row(k)) / n;
+    const double square = simd::dot<double>(weights, weights);
     return loss / n + penalty_ / 2 * square;
   }
 

@@ -71,18 +71,13 @@ class MiniBatchRun {
     const Matrix<float> batch = rows_at(x_, rows);
     const NearestCentres nearest = nearest_centres(rows_of(batch), centres_, executor_);
     const bool reassigns = is_time_to_reassign();
-    Matrix<double> sums = Matrix<double>::Zero(centres_.rows(), x_.cols);
-    std::vector<double> added(counts_.size());
-    for (Index i = 0; i < batch_; ++i) {
-      const Index k = nearest.centre[static_cast<std::size_t>(i)];
-      added[static_cast<std::size_t>(k)] += 1;
-      for (Index d = 0; d < x_.cols; ++d) sums(k, d) += static_cast<double>(batch(i, d));
-    }
+    ClusterSums added(centres_.rows(), x_.cols);
+    for (Index i = 0; i < batch_; ++i) added.add(nearest.centre[static_cast<std::size_t>(i)], rows_of(batch).row(i));
     for (std::size_t k = 0; k < counts_.size(); ++k) {
-      if (added[k] == 0) continue;
       const auto row = static_cast<Index>(k);
-      const double count = counts_[k] + added[k];
-      centres_.row(row) = ((centres_.row(row).cast<double>() * counts_[k] + sums.row(row)) / count).cast<float>();
+      if (added.count(row) == 0) continue;
+      const double count = counts_[k] + static_cast<double>(added.count(row));
+      centres_.row(row) = ((centres_.row(row).cast<double>() * counts_[k] + added.sums().row(row)) / count).cast<float>();
       counts_[k] = count;
     }
     if (reassigns) reassign(batch);
