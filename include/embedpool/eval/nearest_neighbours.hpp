@@ -1,5 +1,6 @@
 #pragma once
 #include <algorithm>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -53,16 +54,19 @@ inline std::vector<std::vector<Neighbour>> nearest_neighbours(Rows<const float> 
   const detail::SearchPlan plan(queries.rows, corpus.rows, executor.workers());
   // The best of each part of the corpus, of each query.
   std::vector<std::vector<std::vector<Neighbour>>> found(static_cast<std::size_t>(plan.parts), answers);
-  executor.parallel_for(plan.blocks * plan.parts, [&](Index job, Index) {
+  std::vector<std::optional<detail::BestNeighbours>> kept(static_cast<std::size_t>(executor.workers()));
+  executor.parallel_for(plan.blocks * plan.parts, [&](Index job, Index worker) {
     const Index first = job / plan.parts * plan.block, count = std::min(plan.block, queries.rows - first);
     const Index first_row = job % plan.parts * plan.part, rows = std::min(plan.part, corpus.rows - first_row);
     if (rows <= 0) return;
-    detail::BestNeighbours best(count, std::min(search_k, rows));
+    auto& best = kept[static_cast<std::size_t>(worker)];
+    if (best) best->clear();
+    else best.emplace(plan.block, search_k);
     SerialExecutor serial;
     gemm_nt(queries.middle_rows(first, count), weight_view(corpus.middle_rows(first_row, rows)),
-            detail::KeepBest{&best, first_row}, serial);
+            detail::KeepBest{&*best, first_row}, serial);
     for (Index q = 0; q < count; ++q)
-      found[static_cast<std::size_t>(job % plan.parts)][static_cast<std::size_t>(first + q)] = best.sorted(q);
+      found[static_cast<std::size_t>(job % plan.parts)][static_cast<std::size_t>(first + q)] = best->sorted(q);
   });
   for (std::size_t q = 0; q < answers.size(); ++q) {
     std::vector<Neighbour>& answer = answers[q];

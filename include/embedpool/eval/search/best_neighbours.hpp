@@ -3,6 +3,7 @@
 #include <bit>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "embedpool/kernels/gemm.hpp"
@@ -45,9 +46,17 @@ constexpr Neighbour neighbour_of(std::uint64_t key) noexcept {
 class BestNeighbours {
  public:
   BestNeighbours(Index queries, Index k)
-      : k_(k), limit_(std::max<Index>(2 * k, k + 64)), kept_(static_cast<std::size_t>(queries * capacity())),
-        counts_(static_cast<std::size_t>(queries)),
-        bounds_(static_cast<std::size_t>(queries), -std::numeric_limits<float>::infinity()) {}
+      : k_(k), limit_(std::max<Index>(2 * k, k + 64)),
+        kept_(std::make_unique_for_overwrite<std::uint64_t[]>(static_cast<std::size_t>(queries * capacity()))),
+        counts_(static_cast<std::size_t>(queries)), bounds_(static_cast<std::size_t>(queries)) {
+    clear();
+  }
+
+  /// Forgets all neighbours, for other queries.
+  void clear() noexcept {
+    std::fill(counts_.begin(), counts_.end(), Index(0));
+    std::fill(bounds_.begin(), bounds_.end(), -std::numeric_limits<float>::infinity());
+  }
 
   float bound(Index query) const noexcept { return bounds_[static_cast<std::size_t>(query)]; }
 
@@ -84,10 +93,10 @@ class BestNeighbours {
  private:
   static constexpr Index most_at_once = simd::lanes<float>;
   Index capacity() const noexcept { return limit_ + most_at_once; }
-  std::uint64_t* kept(Index query) noexcept { return kept_.data() + query * capacity(); }
+  std::uint64_t* kept(Index query) noexcept { return kept_.get() + query * capacity(); }
 
   Index k_, limit_;
-  std::vector<std::uint64_t> kept_;
+  std::unique_ptr<std::uint64_t[]> kept_;  // pages that nothing was written to take no memory
   std::vector<Index> counts_;
   std::vector<float> bounds_;
 };
