@@ -61,6 +61,8 @@ void step(benchmark::State& state, const Variant& variant, const Decoder<float>&
   ThreadPool executor(threads);
 
   const double seconds = bench::fastest(state, [&] { trainer.step(batch, executor); });
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);  // of the process so far: measure one variant at a time with --benchmark_filter
   DecoderWorkspace<float> workspace;
   const bench::LastLayerSink sink{decoder.layers()};
   double forward = 1e9;
@@ -70,8 +72,6 @@ void step(benchmark::State& state, const Variant& variant, const Decoder<float>&
   state.counters["tokens/s"] = static_cast<double>(packed.segments().rows()) / seconds;
   state.counters["share_of_f32_peak_%"] = 100 * needed / seconds / bench::peak_flops<float>(executor);
   state.counters["over_forward"] = seconds / forward;
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);  // of the process so far: measure one variant at a time with --benchmark_filter
   state.counters["peak_MB"] = static_cast<double>(usage.ru_maxrss) / 1024;
 }
 

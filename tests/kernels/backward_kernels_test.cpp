@@ -3,6 +3,7 @@
 #include "embedpool/core/matrix.hpp"
 #include "embedpool/kernels/column_sum.hpp"
 #include "embedpool/kernels/gated_backward.hpp"
+#include "embedpool/kernels/gemm.hpp"
 #include "embedpool/kernels/gemm_tn.hpp"
 #include "embedpool/kernels/norm_backward.hpp"
 #include "embedpool/testing/gradient_check.hpp"
@@ -39,10 +40,21 @@ TEST_CASE_TEMPLATE("the product over rows agrees with its definition and adds to
         Matrix<S> c = random_matrix<S>(m, n, 3), expected = c;
         scalar::gemm_tn(rows_of(a), rows_of(b), rows_of(expected));
         gemm_tn(rows_of(a), rows_of(b), rows_of(c), serial);
-        // Two orders of a sum of `rows` products of size 1: each rounds every partial sum.
-        const double bound = 4.0 * static_cast<double>(rows) * std::numeric_limits<S>::epsilon();
+        // Two orders of a sum of `rows` products and what was there: each rounds every partial sum and, without fused
+        // multiply-adds, every product, and the largest of those are near 16.
+        const double bound = 16.0 * static_cast<double>(rows + 1) * std::numeric_limits<S>::epsilon();
         CHECK((c - expected).cwiseAbs().maxCoeff() <= bound);
       }
+}
+
+TEST_CASE_TEMPLATE("the product over rows has the same bits whether the rows come at once or in parts", S, float, double) {
+  SerialExecutor serial;
+  const Matrix<S> a = random_matrix<S>(150, 40, 1), b = random_matrix<S>(150, 85, 2);
+  Matrix<S> at_once = Matrix<S>::Zero(40, 85), in_parts = at_once;
+  gemm_tn(rows_of(a), rows_of(b), rows_of(at_once), serial);
+  for (const auto& [first, count] : {std::pair<Index, Index>{0, 1}, {1, 70}, {71, 79}})
+    gemm_tn(rows_of(a).middle_rows(first, count), rows_of(b).middle_rows(first, count), rows_of(in_parts), serial);
+  CHECK(at_once == in_parts);
 }
 
 TEST_CASE("the product over rows takes views with a stride") {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <string>
 
+#include "embedpool/core/matrix.hpp"
 #include "embedpool/kernels/gemm.hpp"
 #include "embedpool/testing/shuffled_executor.hpp"
 #include "kernels/random_values.hpp"
@@ -136,6 +137,55 @@ TEST_CASE_TEMPLATE("the product with W itself agrees with its definition at ever
         for (std::size_t i = 0; i < got.size(); ++i)
           REQUIRE(std::abs(static_cast<double>(got[i] - expected[i])) <= chain_tolerance<S>(depth));
       }
+}
+
+TEST_CASE_TEMPLATE("low-rank terms are added to a product, in either direction and in order", S, float, double) {
+  testing::ShuffledExecutor shuffled(5, 3);
+  SerialExecutor serial;
+  for (const bool transposed : {true, false}) {
+    const auto times = [&](Rows<const S> a, Rows<const S> w) -> Matrix<S> {
+      if (transposed) return as_eigen(a) * as_eigen(w).transpose();
+      return as_eigen(a) * as_eigen(w);
+    };
+    const auto multiply = [&](Rows<const S> a, const WeightView& w, std::span<const LowRankTerm<S>> terms, Rows<S> c,
+                              auto& executor) {
+      if (transposed)
+        gemm_nt(a, w, terms, StoreTo<S>{c}, executor);
+      else
+        gemm_nn(a, w, terms, StoreTo<S>{c}, executor);
+    };
+    // Rows of one tile and of several; depths in one run and in two; columns of less than a register and beyond a panel.
+    for (const Index rows : {1, 7, 60})
+      for (const Index depth : {3, 2100})
+        for (const Index columns : {1, 16, 67, 200}) {
+          const auto shape = [&](const std::vector<S>& values, Index sums) {
+            return transposed ? Rows<const S>(values.data(), columns, sums) : Rows<const S>(values.data(), sums, columns);
+          };
+          const auto values = test::random_values<S>(rows * depth, 1), weights = test::random_values<S>(columns * depth, 2);
+          const Rows<const S> a(values.data(), rows, depth), w = shape(weights, depth);
+          Matrix<S> expected = times(a, w);
+          std::vector<std::vector<S>> memory;
+          std::vector<LowRankTerm<S>> terms;
+          for (const Index rank : {1, 16, 37}) {
+            const Index stride = rank + 3;  // rows of the term lie apart
+            memory.push_back(test::random_values<S>(rows * stride, 3));
+            const Rows<const S> left(memory.back().data(), rows, rank, stride);
+            memory.push_back(test::random_values<S>(columns * rank, 4));
+            const Rows<const S> right = shape(memory.back(), rank);
+            terms.push_back({left, view_of(memory.back(), right.rows, right.cols)});
+            expected += times(left, right);
+          }
+          const WeightView view = view_of(weights, w.rows, w.cols);
+          Matrix<S> c(rows, columns), alone(1, columns);
+          multiply(a, view, terms, rows_of(c), shuffled);
+          // The terms are 54 more products in the chain; products of two normal values are up to 4 times size 1.
+          CHECK((c - expected).cwiseAbs().maxCoeff() <= 4 * chain_tolerance<S>(depth + 54));
+
+          for (LowRankTerm<S>& term : terms) term.a = term.a.middle_rows(rows - 1, 1);
+          multiply(a.middle_rows(rows - 1, 1), view, terms, rows_of(alone), serial);
+          CHECK(alone.row(0) == c.row(rows - 1));  // a row has the same bits in any batch
+        }
+  }
 }
 
 TEST_CASE_TEMPLATE("the product with W itself reads every format, and has the same bits for any batch and threads", S,

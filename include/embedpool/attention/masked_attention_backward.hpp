@@ -2,7 +2,7 @@
 #include <vector>
 
 #include "embedpool/attention/masked_attention.hpp"
-#include "embedpool/kernels/gemm_tn.hpp"
+#include "embedpool/kernels/transpose.hpp"
 
 namespace embedpool {
 
@@ -107,12 +107,11 @@ void attend_backward(Rows<const S> q, Rows<const S> k, Rows<const S> v, Interval
 
       Panels::multiply(ds, keys, n, begin, d, StoreTo<S>{tile(dq)});  // dQ = dS K
       const Rows<S> transposed(scratch.transposed.reserve(seen * query_tile), seen, count, query_tile);
-      SerialExecutor serial;
       Panels::pack(tile(q), tile_panels);
-      transpose_rows(Rows<const S>(ds), transposed, serial);
+      transpose_rows(Rows<const S>(ds), transposed);
       Panels::multiply(transposed, tile_panels, count, 0, d, AddTo<S>{dk.middle_rows(begin, seen)});  // dK += dS^T Q
       Panels::pack(tile(dout), tile_panels);
-      transpose_rows(Rows<const S>(p), transposed, serial);
+      transpose_rows(Rows<const S>(p), transposed);
       Panels::multiply(transposed, tile_panels, count, 0, d, AddTo<S>{dv.middle_rows(begin, seen)});  // dV += P^T dO
     }
 }

@@ -31,16 +31,17 @@ class AlignedBuffer {
   /// At least `count` values; pointers from before are invalid when it grows. Errors: std::bad_alloc.
   T* reserve(Index count) {
     if (count <= capacity_) return data_;
-    constexpr std::size_t huge_page = std::size_t(1) << 21;
-    std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
-    const std::size_t alignment = bytes >= huge_page ? huge_page : 64;
-    bytes = (bytes + alignment - 1) / alignment * alignment;
+    constexpr std::size_t huge_page = std::size_t(1) << 21, line = 64;
+    const std::size_t bytes = (static_cast<std::size_t>(count) * sizeof(T) + line - 1) / line * line;
+    const std::size_t alignment = bytes >= huge_page ? huge_page : line;
     std::free(std::exchange(data_, nullptr));
     capacity_ = 0;
-    data_ = static_cast<T*>(std::aligned_alloc(alignment, bytes));
-    if (data_ == nullptr) throw std::bad_alloc();
+    void* memory = nullptr;
+    if (posix_memalign(&memory, alignment, bytes) != 0) throw std::bad_alloc();
+    data_ = static_cast<T*>(memory);
 #ifdef __linux__
-    if (alignment == huge_page) madvise(data_, bytes, MADV_HUGEPAGE);  // a wish: failure changes nothing
+    // A wish: failure changes nothing. The end, which fills no huge page, would take up a whole one.
+    if (alignment == huge_page) madvise(data_, bytes / huge_page * huge_page, MADV_HUGEPAGE);
 #endif
     capacity_ = static_cast<Index>(bytes / sizeof(T));
     return data_;

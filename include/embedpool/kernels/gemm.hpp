@@ -1,6 +1,7 @@
 #pragma once
 #include <algorithm>
 #include <cassert>
+#include <span>
 #include <vector>
 
 #include "embedpool/core/aligned_buffer.hpp"
@@ -58,8 +59,16 @@ namespace simd {
 /// Scratch of one worker, kept between calls: one group of panels, and C so far when the sums are split.
 template <Operand T>
 struct GemmScratch {
-  AlignedBuffer<T> panels;
+  AlignedBuffer<T> panels, further;
   AlignedBuffer<SumOf<T>> partial;
+};
+
+/// A product that is added in the same registers, C = epilogue(A P + A' P'), for short sums: the second half of a LoRA
+/// pair costs its multiplications then, and no way through the memory of C.
+template <Operand T, class Panels>
+struct FurtherProduct {
+  Rows<const T> a;
+  Panels panels;
 };
 
 /// How a product is cut. Nothing of it changes a result: sums are kept exactly between blocks of k, and each element
@@ -99,18 +108,57 @@ struct GemmPlan {
   }
 };
 
-/// Rows [first, first + rows) of C = epilogue(A panels) for the panels [begin, end): makes the panels, straight from
-/// the storage format where they are not packed, and multiplies the rows with them.
+/// The panels of further products for one group of columns, and the products themselves.
+template <Operand T, class Panels>
+class FurtherPanels {
+ public:
+  using S = SumOf<T>;
+
+  FurtherPanels(std::span<const FurtherProduct<T, Panels>> products, Interval panel_range, AlignedBuffer<T>& memory)
+      : products_(products), count_(panel_range.size()) {
+    Index rows = 0;
+    for (const auto& product : products) rows += product.panels.depth();
+    // A source may make more panels at once than are left.
+    T* buffer = products.empty() ? nullptr : memory.reserve(rows * Tile<T>::width * (count_ + GemmPlan::most_panels));
+    made_.reserve(products.size() * static_cast<std::size_t>(count_));
+    for (const auto& [a, source] : products)
+      for (Index p = 0; p < count_; p += source.group()) {
+        const PanelView<T> view = source.fetch(panel_range.begin + p, 0, source.depth(), buffer);
+        buffer += source.group() * source.depth() * Tile<T>::width;
+        for (Index i = 0; i < std::min(source.group(), count_ - p); ++i) made_.push_back(view.data + i * view.pitch);
+      }
+  }
+
+  /// tile += the products, for rows [first, first + count) and panel p of the group.
+  void add(Index p, Index first, Index count, int registers, S* tile) const noexcept {
+    std::size_t panel = static_cast<std::size_t>(p);
+    for (const auto& product : products_) {
+      TileOf<T>::get(count, registers)(product.a.row_data(first), product.a.stride, made_[panel], product.a.cols, tile, tile);
+      panel += static_cast<std::size_t>(count_);
+    }
+  }
+
+ private:
+  std::span<const FurtherProduct<T, Panels>> products_;
+  Index count_;
+  std::vector<const T*> made_;  ///< count_ panels a product
+};
+
+/// Rows [first, first + rows) of C = epilogue(A panels + further products) for the panels [begin, end): makes the panels,
+/// straight from the storage format where they are not packed, and multiplies the rows with them.
 template <Operand T, class Panels, class Epilogue>
-void gemm_job(Rows<const T> a, const Panels& panels, Index columns, const Epilogue& epilogue, const GemmPlan& plan,
-              Interval panel_range, Index first, Index rows) {
+void gemm_job(Rows<const T> a, const Panels& panels, Index columns, const Epilogue& epilogue,
+              std::span<const FurtherProduct<T, Panels>> further, const GemmPlan& plan, Interval panel_range, Index first,
+              Index rows) {
   using S = SumOf<T>;
   constexpr Index width = Tile<T>::width;
+  constexpr int vectors = Tile<S>::vectors;
   thread_local GemmScratch<T> scratch;
   const Index depth = panels.depth(), begin = panel_range.begin, count = panel_range.size();
   T* buffer = scratch.panels.reserve(plan.block * width * plan.group);
   S* partials = depth > plan.block ? scratch.partial.reserve(rows * width * plan.group) : nullptr;
   const T* made[GemmPlan::most_panels];
+  const FurtherPanels<T, Panels> further_panels(further, panel_range, scratch.further);
   for (Index k = 0; k < depth; k += plan.block) {
     const Index now = std::min(plan.block, depth - k);
     for (Index p = 0; p < count; p += panels.group()) {
@@ -124,24 +172,31 @@ void gemm_job(Rows<const T> a, const Panels& panels, Index columns, const Epilog
       for (Index p = 0; p < count; ++p) {
         S* partial = partials ? partials + (p * rows + i) * width : nullptr;
         const S* so_far = k > 0 ? partial : nullptr;
+        const Index column = (begin + p) * epilogue.panel_columns();
+        const Index valid = std::min(epilogue.panel_columns(), columns - column);
+        const int registers = epilogue.panel_columns() == width ? static_cast<int>((valid + lanes<S> - 1) / lanes<S>) : vectors;
         if (k + now < depth) {
-          multiply_panel(part, made[p], so_far, [&](Index row, const auto& sums) {
-            for (int v = 0; v < Tile<S>::vectors; ++v) sums[v].store_aligned(partial + row * width + v * lanes<S>);
-          });
+          multiply_panel<vectors>(part, made[p], so_far, registers, [](Index, Index, int, S*) {},
+                                  [&](Index row, const auto& sums) {
+                                    for (int v = 0; v < vectors; ++v)
+                                      sums[v].store_aligned(partial + row * width + v * lanes<S>);
+                                  });
         } else {
-          const Index column = (begin + p) * epilogue.panel_columns();
-          const Index valid = std::min(epilogue.panel_columns(), columns - column);
-          multiply_panel(part, made[p], so_far,
-                         [&](Index row, const auto& sums) { epilogue.store(first + i + row, column, sums, valid); });
+          multiply_panel<vectors>(part, made[p], so_far, registers,
+                                  [&](Index row, Index tile_rows, int used, S* tile) {
+                                    further_panels.add(p, first + i + row, tile_rows, used, tile);
+                                  },
+                                  [&](Index row, const auto& sums) { epilogue.store(first + i + row, column, sums, valid); });
         }
       }
     }
   }
 }
 
-/// C = epilogue(A panels). Groups of panels are the jobs.
+/// C = epilogue(A panels + further products). Groups of panels are the jobs.
 template <Operand T, class Panels, class Epilogue, Executor E>
-void gemm_panels(Rows<const T> a, const Panels& panels, Index columns, const Epilogue& epilogue, E& executor) {
+void gemm_panels(Rows<const T> a, const Panels& panels, Index columns, const Epilogue& epilogue, E& executor,
+                 std::span<const FurtherProduct<T, Panels>> further = {}) {
   GemmPlan plan = GemmPlan::make<T>(a.rows, panels, executor.workers());
   if constexpr (requires { Epilogue::needs_all_rows; }) plan.split = 0;
   const Index whole = plan.groups - plan.split;
@@ -150,11 +205,18 @@ void gemm_panels(Rows<const T> a, const Panels& panels, Index columns, const Epi
     const Index first = job < whole ? 0 : (job - whole) % plan.pieces * plan.piece_rows;
     const Index rows = job < whole ? a.rows : std::min(plan.piece_rows, a.rows - first);
     if (rows <= 0) return;
-    gemm_job(a, panels, columns, epilogue, plan, {begin, std::min(begin + plan.group, panels.count())}, first, rows);
+    gemm_job(a, panels, columns, epilogue, further, plan, {begin, std::min(begin + plan.group, panels.count())}, first, rows);
   });
 }
 
 }  // namespace simd
+
+/// A product of short sums that goes into another one: the second half of a LoRA pair.
+template <Real S>
+struct LowRankTerm {
+  Rows<const S> a;
+  WeightView w;
+};
 
 /// C = epilogue(A W^T): one linear layer, the weights used in their storage format.
 ///
@@ -164,6 +226,18 @@ template <Real S, class Epilogue, Executor E>
 void gemm_nt(Rows<const S> a, const WeightView& w, const Epilogue& epilogue, E& executor) {
   assert(a.cols == w.cols);
   simd::gemm_panels(a, simd::MatrixPanels<S>{w}, w.rows, epilogue, executor);
+}
+
+/// C = epilogue(A W^T + sum over terms of A' W'^T), the terms in order at the end of each element's chain.
+///
+/// Shapes  of a term: a [M, r], w [N, r]; r should be small, for its panels are made whole
+template <Real S, class Epilogue, Executor E>
+void gemm_nt(Rows<const S> a, const WeightView& w, std::span<const LowRankTerm<S>> terms, const Epilogue& epilogue,
+             E& executor) {
+  using Panels = simd::MatrixPanels<S>;
+  std::vector<simd::FurtherProduct<S, Panels>> further;
+  for (const LowRankTerm<S>& term : terms) further.push_back({term.a, Panels{term.w}});
+  simd::gemm_panels(a, Panels{w}, w.rows, epilogue, executor, std::span<const simd::FurtherProduct<S, Panels>>(further));
 }
 
 template <Real S, class Epilogue, Executor E>
@@ -180,6 +254,18 @@ template <Real S, class Epilogue, Executor E>
 void gemm_nn(Rows<const S> a, const WeightView& w, const Epilogue& epilogue, E& executor) {
   assert(a.cols == w.rows);
   simd::gemm_panels(a, simd::ColumnPanels<S>{w}, w.cols, epilogue, executor);
+}
+
+/// C = epilogue(A W + sum over terms of A' W').
+///
+/// Shapes  of a term: a [M, r], w [r, K]
+template <Real S, class Epilogue, Executor E>
+void gemm_nn(Rows<const S> a, const WeightView& w, std::span<const LowRankTerm<S>> terms, const Epilogue& epilogue,
+             E& executor) {
+  using Panels = simd::ColumnPanels<S>;
+  std::vector<simd::FurtherProduct<S, Panels>> further;
+  for (const LowRankTerm<S>& term : terms) further.push_back({term.a, Panels{term.w}});
+  simd::gemm_panels(a, Panels{w}, w.cols, epilogue, executor, std::span<const simd::FurtherProduct<S, Panels>>(further));
 }
 
 /// out = act(A Wg^T) .* (A Wu^T): the first two maps of a gated feed-forward in one pass.

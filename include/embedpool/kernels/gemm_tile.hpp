@@ -1,5 +1,7 @@
 #pragma once
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "embedpool/core/rows.hpp"
 #include "embedpool/kernels/operand.hpp"
@@ -58,29 +60,42 @@ template <int R, int V, Operand T>
     for (int v = 0; v < V; ++v) sums[r][v].store_aligned(out + r * Tile<S>::width + v * lanes<S>);
 }
 
+/// compute_tile for a number of rows and of registers that are known when it runs: of a panel's registers only the first
+/// are computed where no more columns are left (a LoRA pair of rank 16 is a quarter of a panel).
+template <Operand T>
+struct TileOf {
+  using Function = void (*)(const T*, Index, const T*, Index, const SumOf<T>*, SumOf<T>*) noexcept;
+
+  template <int R>
+  static constexpr auto of_rows = []<int... V>(std::integer_sequence<int, V...>) {
+    return std::array<Function, sizeof...(V)>{&compute_tile<R, V + 1, T>...};
+  }(std::make_integer_sequence<int, Tile<T>::vectors>());
+  static constexpr std::array functions = {of_rows<1>, of_rows<2>, of_rows<3>, of_rows<4>, of_rows<5>, of_rows<6>};
+
+  static Function get(Index rows, int registers) noexcept {
+    return functions[static_cast<std::size_t>(rows - 1)][static_cast<std::size_t>(registers - 1)];
+  }
+};
+
 /// All rows of `a` against one panel, in as few tiles as can be and these as even as can be (7 rows as 4 and 3, 32 as
 /// 6, 6, 5, 5, 5, 5): a tile of few rows waits for the panel. The split does not change any result.
 ///
-/// Shapes  a [M, depth]; panel [depth, width], 64-byte aligned; partial null or [M, width], aligned. Only the first V
-///         registers of the panel's rows are used, and handed to `finish(row, sums)`.
-template <int V, Operand T, class Finish>
-void multiply_panel(Rows<const T> a, const T* panel, const SumOf<T>* partial, const Finish& finish) noexcept {
+/// Shapes  a [M, depth]; panel [depth, width], 64-byte aligned; partial null or [M, width], aligned. Of the panel's
+///         registers the first `registers` <= V are computed, and V handed to `finish(row, sums)`: zeros behind those.
+///         Before that `further(first, count, registers, tile)` may go on with the sums of rows [first, first + count).
+template <int V, Operand T, class Further, class Finish>
+void multiply_panel(Rows<const T> a, const T* panel, const SumOf<T>* partial, int registers, const Further& further,
+                    const Finish& finish) noexcept {
   using S = SumOf<T>;
   static_assert(Tile<T>::rows == 6);
   Index i = 0;
   alignas(64) S tile[static_cast<std::size_t>(Tile<S>::rows * Tile<S>::width)];
+  if (registers < V) std::fill(std::begin(tile), std::end(tile), S(0));
   while (i < a.rows) {
     const Index left = a.rows - i, tiles = (left + 5) / 6, count = (left + tiles - 1) / tiles;
     const S* part = partial ? partial + i * Tile<S>::width : nullptr;
-    const T* rows = a.row_data(i);
-    switch (count) {
-      case 6: compute_tile<6, V>(rows, a.stride, panel, a.cols, part, tile); break;
-      case 5: compute_tile<5, V>(rows, a.stride, panel, a.cols, part, tile); break;
-      case 4: compute_tile<4, V>(rows, a.stride, panel, a.cols, part, tile); break;
-      case 3: compute_tile<3, V>(rows, a.stride, panel, a.cols, part, tile); break;
-      case 2: compute_tile<2, V>(rows, a.stride, panel, a.cols, part, tile); break;
-      default: compute_tile<1, V>(rows, a.stride, panel, a.cols, part, tile); break;
-    }
+    TileOf<T>::get(count, registers)(a.row_data(i), a.stride, panel, a.cols, part, tile);
+    further(i, count, registers, tile);
     for (Index r = 0; r < count; ++r) {
       Vector<S> sums[V];
 #pragma GCC unroll 4
@@ -90,18 +105,14 @@ void multiply_panel(Rows<const T> a, const T* panel, const SumOf<T>* partial, co
     i += count;
   }
 }
-template <Operand T, class Finish>
-void multiply_panel(Rows<const T> a, const T* panel, const SumOf<T>* partial, const Finish& finish) noexcept {
-  multiply_panel<Tile<T>::vectors>(a, panel, partial, finish);
-}
 
-/// As multiply_panel without `partial`, for a panel of which only the first `columns` matter: with as few registers as
-/// hold them.
+/// The same without sums so far and further products, for a panel of which only the first `columns` matter: with as few
+/// registers as hold them.
 template <int V, Real S, class Finish>
 void multiply_narrow_panel(Rows<const S> a, const S* panel, Index columns, const Finish& finish) noexcept {
   if constexpr (V > 1)
     if (columns <= (V - 1) * lanes<S>) return multiply_narrow_panel<V - 1>(a, panel, columns, finish);
-  multiply_panel<V>(a, panel, static_cast<const S*>(nullptr), finish);
+  multiply_panel<V>(a, panel, static_cast<const S*>(nullptr), V, [](Index, Index, int, S*) {}, finish);
 }
 
 }  // namespace embedpool::simd

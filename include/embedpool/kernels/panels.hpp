@@ -88,8 +88,11 @@ struct MatrixPanels {
   Index count() const noexcept { return (w.rows + Tile<T>::width - 1) / Tile<T>::width; }
   static constexpr Index group() noexcept { return 1; }
   Index depth() const noexcept { return operand_count<T>(w.cols); }
+  /// Whole registers behind the last row of W are left as they are: gemm_job does not compute them.
   PanelView<T> fetch(Index panel, Index k, Index depth, T* buffer) const noexcept {
-    pack_rows(w, panel * Tile<T>::width, Tile<T>::width, k, depth, buffer, Tile<T>::width);
+    constexpr Index width = Tile<T>::width, register_rows = lanes<SumOf<T>>;
+    const Index left = w.rows - panel * width, used = (left + register_rows - 1) / register_rows * register_rows;
+    pack_rows(w, panel * width, std::min(width, used), k, depth, buffer, width);
     return {buffer, 0};
   }
 };
@@ -134,6 +137,10 @@ struct ColumnPanels {
       const std::byte* source = w.row(k + n) + first / layout.block_values * layout.block_bytes;
       if (k + n + rows_ahead < w.rows)  // rows lie too far apart for the machine to foresee
         for (Index byte = 0; byte < bytes; byte += 64) __builtin_prefetch(source + rows_ahead * w.row_bytes() + byte);
+      if (group() == 1 && valid == width) {
+        decode_values(w.format, source, valid, buffer + n * width);
+        continue;
+      }
       const S* row = values;
       if (std::same_as<S, float> && valid == columns && is_aligned_f32(w))
         row = reinterpret_cast<const S*>(source);  // as it is: nothing to decode

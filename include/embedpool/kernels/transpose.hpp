@@ -133,4 +133,15 @@ void transpose(Rows<const S> in, S* out, Index stride) noexcept {
     for (Index i = 0; i < in.rows; ++i) out[j * stride + i] = in(i, j);
 }
 
+/// out = in^T for any number of rows and columns.
+///
+/// Shapes  in [n, m], out [m, n]
+template <Real S>
+void transpose_rows(Rows<const S> in, Rows<S> out) noexcept {
+  const Index whole = in.rows / lanes<S> * lanes<S>;
+  transpose(in.middle_rows(0, whole), out.data, out.stride);
+  for (Index j = 0; j < in.cols; ++j)
+    for (Index i = whole; i < in.rows; ++i) out(j, i) = in(i, j);
+}
+
 }  // namespace embedpool::simd

@@ -36,7 +36,7 @@ using LoraProducts = std::vector<AlignedBuffer<S>>;
 template <Real S>
 struct LoraScratch {
   AlignedBuffer<S> dropped{};     ///< [N, in] drop(x), or the gradient behind it
-  AlignedBuffer<S> dproduct{};    ///< [N, r]
+  std::vector<AlignedBuffer<S>> dproducts{};  ///< [N, r] of each pair
   AlignedBuffer<S> transposed{};  ///< [r, out] gradient of B, on its side
 };
 
@@ -63,16 +63,20 @@ void lora_products(Rows<const S> x, const TrainedLinear<S>& map, const Dropout& 
   }
 }
 
-/// y += s (drop(x) A^T) B^T for each pair of the map.
+namespace detail {
+/// (s drop(x) A^T) B^T of each pair, as terms of the product with W: they cost no pass over y of their own.
 template <Real S, Executor E>
-void lora_forward(Rows<const S> x, const TrainedLinear<S>& map, const Dropout& dropout, Rows<S> y, LoraProducts<S>& kept,
-                  LoraScratch<S>& scratch, E& executor) {
+std::vector<LowRankTerm<S>> lora_terms(Rows<const S> x, const TrainedLinear<S>& map, const Dropout& dropout,
+                                       LoraProducts<S>& kept, LoraScratch<S>& scratch, E& executor) {
   lora_products(x, map, dropout, kept, scratch, executor);
+  std::vector<LowRankTerm<S>> terms;
   for (std::size_t i = 0; i < kept.size(); ++i) {
     const LoraPair<S>& pair = *map.lora[i].pair;
-    gemm_nt(Rows<const S>(kept[i].rows(x.rows, pair.a.rows())), weight_view(rows_of(pair.b)), AddTo<S>{y}, executor);
+    terms.push_back({kept[i].rows(x.rows, pair.a.rows()), weight_view(rows_of(pair.b))});
   }
+  return terms;
 }
+}  // namespace detail
 
 /// y = the map of x.
 ///
@@ -80,23 +84,23 @@ void lora_forward(Rows<const S> x, const TrainedLinear<S>& map, const Dropout& d
 template <Real S, Executor E>
 void linear_training_forward(Rows<const S> x, const TrainedLinear<S>& map, const Dropout& dropout, Rows<S> y,
                              LoraProducts<S>& kept, LoraScratch<S>& scratch, E& executor) {
+  const auto terms = detail::lora_terms(x, map, dropout, kept, scratch, executor);
   if (map.bias == nullptr || map.bias->empty())
-    gemm_nt(x, map.weight, StoreTo<S>{y}, executor);
+    gemm_nt(x, map.weight, std::span(terms), StoreTo<S>{y}, executor);
   else
-    gemm_nt(x, map.weight, StoreBias<S>{y, map.bias->data()}, executor);
-  lora_forward(x, map, dropout, y, kept, scratch, executor);
+    gemm_nt(x, map.weight, std::span(terms), StoreBias<S>{y, map.bias->data()}, executor);
 }
 
 /// y += the map of x: the last map of a residual branch.
 template <Real S, Executor E>
 void linear_training_add(Rows<const S> x, const TrainedLinear<S>& map, const Dropout& dropout, Rows<S> y,
                          LoraProducts<S>& kept, LoraScratch<S>& scratch, E& executor) {
-  gemm_nt(x, map.weight, AddTo<S>{y}, executor);
+  const auto terms = detail::lora_terms(x, map, dropout, kept, scratch, executor);
+  gemm_nt(x, map.weight, std::span(terms), AddTo<S>{y}, executor);
   if (map.bias != nullptr && !map.bias->empty())
     for_each_row(y.rows, executor, [&](Index i) {
       for (Index j = 0; j < y.cols; ++j) y(i, j) += (*map.bias)[static_cast<std::size_t>(j)];
     });
-  lora_forward(x, map, dropout, y, kept, scratch, executor);
 }
 
 /// Whether the gradient of a map's input replaces what is there or is added to it.
@@ -111,33 +115,39 @@ template <Real S, Executor E>
 void linear_training_backward(Rows<const S> x, Rows<const S> dy, const TrainedLinear<S>& map, const Dropout& dropout,
                               LoraProducts<S>& kept, Rows<S> dx, Write write, LoraScratch<S>& scratch, E& executor) {
   const bool wants_dx = dx.data != nullptr;
-  if (wants_dx && write == Write::replace) gemm_nn(dy, map.weight, StoreTo<S>{dx}, executor);
-  if (wants_dx && write == Write::add) gemm_nn(dy, map.weight, AddTo<S>{dx}, executor);
   if (map.weight_gradient != nullptr) gemm_tn(dy, x, rows_of(*map.weight_gradient), executor);
   if (map.bias_gradient != nullptr) column_sum(dy, map.bias_gradient->data(), executor);
 
+  scratch.dproducts.resize(std::max(scratch.dproducts.size(), map.lora.size()));
+  std::vector<LowRankTerm<S>> terms;  // (s dy B) A
   for (std::size_t i = 0; i < map.lora.size(); ++i) {
     const auto& [pair, gradient, place] = map.lora[i];
     const Index rank = pair->a.rows();
-    const Rows<S> dproduct = scratch.dproduct.rows(x.rows, rank);  // [N, r]
+    const Rows<S> dproduct = scratch.dproducts[i].rows(x.rows, rank);  // [N, r]
     gemm_nn(dy, weight_view(rows_of(pair->b)), StoreScaled<S>{dproduct, pair->scale}, executor);
-    if (gradient != nullptr) {
-      const Rows<const S> input = detail::dropped(x, dropout, place, scratch, executor);
-      gemm_tn(Rows<const S>(dproduct), input, rows_of(gradient->a), executor);  // [r, in]
-      // dB^T = (s drop(x) A^T)^T dy, so that the narrow side is the one that is transposed.
-      const Rows<S> sideways = scratch.transposed.rows(rank, dy.cols);
-      std::fill_n(sideways.data, rank * dy.cols, S(0));
-      gemm_tn(Rows<const S>(kept[i].rows(x.rows, rank)), dy, sideways, executor);
-      gradient->b += as_eigen(sideways).transpose();
-    }
-    if (!wants_dx) continue;
-    if (!dropout.active()) {
-      gemm_nn(Rows<const S>(dproduct), weight_view(rows_of(pair->a)), AddTo<S>{dx}, executor);
-    } else {
-      const Rows<S> behind = scratch.dropped.rows(x.rows, x.cols);
-      gemm_nn(Rows<const S>(dproduct), weight_view(rows_of(pair->a)), StoreTo<S>{behind}, executor);
-      dropout.backward(place, Rows<const S>(behind), dx, executor);
-    }
+    terms.push_back({dproduct, weight_view(rows_of(pair->a))});
+    if (gradient == nullptr) continue;
+    gemm_tn(Rows<const S>(dproduct), detail::dropped(x, dropout, place, scratch, executor), rows_of(gradient->a), executor);
+    // dB^T = (s drop(x) A^T)^T dy, so that whole registers run along the long side.
+    const Rows<S> sideways = scratch.transposed.rows(rank, dy.cols);
+    std::fill_n(sideways.data, rank * dy.cols, S(0));
+    gemm_tn(Rows<const S>(kept[i].rows(x.rows, rank)), dy, sideways, executor);
+    gradient->b += as_eigen(sideways).transpose();
+  }
+  if (!wants_dx) return;
+
+  const auto product = [&](std::span<const LowRankTerm<S>> with) {
+    if (write == Write::replace)
+      gemm_nn(dy, map.weight, with, StoreTo<S>{dx}, executor);
+    else
+      gemm_nn(dy, map.weight, with, AddTo<S>{dx}, executor);
+  };
+  if (!dropout.active()) return product(terms);
+  product({});
+  for (std::size_t i = 0; i < terms.size(); ++i) {
+    const Rows<S> behind = scratch.dropped.rows(x.rows, x.cols);
+    gemm_nn(terms[i].a, terms[i].w, StoreTo<S>{behind}, executor);
+    dropout.backward(map.lora[i].place, Rows<const S>(behind), dx, executor);
   }
 }
 
