@@ -19,6 +19,7 @@ struct EmbeddingOptions {
   bool strict = false, quiet = false, verbose = false;
   Index threads = 0, batch_tokens = 1024;
   InputFormat input_format = InputFormat::automatic;
+  std::string label{};  ///< no flag: said in front of progress, where a run is one of several
 };
 
 /// --model

@@ -6,9 +6,7 @@
 #include <cstdio>
 
 namespace embedpool::program {
-namespace {
-
-std::string clock_text(double seconds) {
+std::string Progress::clock(double seconds) {
   const long whole = static_cast<long>(seconds + 0.5);
   char text[32];
   if (whole >= 3600)
@@ -17,8 +15,6 @@ std::string clock_text(double seconds) {
     std::snprintf(text, sizeof text, "%ld:%02ld", whole / 60, whole % 60);
   return text;
 }
-
-}  // namespace
 
 Progress::Progress(std::string what, bool quiet)
     : what_(std::move(what)), quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1) {}
@@ -48,7 +44,7 @@ void Progress::add(Index texts, Index tokens, double fraction, std::string detai
   // Early estimates swing, hence the first second; a log does not want more than a line every ten.
   if (quiet_ || since < (terminal_ ? (said_anything_ ? 0.25 : 1.0) : 10.0)) return;
   std::string line = report();
-  if (fraction > 0 && fraction < 1) line += ", " + clock_text(seconds() / fraction * (1 - fraction)) + " left";
+  if (fraction > 0 && fraction < 1) line += ", " + clock(seconds() / fraction * (1 - fraction)) + " left";
   if (terminal_) {
     const std::size_t shown = line.size();
     line.append(width_ > shown ? width_ - shown : 0, ' ');
@@ -64,7 +60,7 @@ void Progress::add(Index texts, Index tokens, double fraction, std::string detai
 
 void Progress::finish() {
   if (!said_anything_) return;
-  std::string line = report() + ", " + clock_text(seconds()) + " in all";
+  std::string line = report() + ", " + clock(seconds()) + " in all";
   line.append(width_ > line.size() ? width_ - line.size() : 0, ' ');
   std::fprintf(stderr, terminal_ ? "\r%s\n" : "%s\n", line.c_str());
 }

@@ -18,6 +18,8 @@ class Progress {
 
   /// A figure with the digits that people compare.
   static std::string number(double value);
+  /// "1:05" or "2:01:05", of seconds.
+  static std::string clock(double seconds);
 
   /// Ends the line; says how much was done where anything was said before.
   void finish();

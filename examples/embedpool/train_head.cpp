@@ -8,11 +8,16 @@
 namespace embedpool::program {
 namespace {
 
-/// The distinct texts that a run reads, numbered in the order in which it first does.
+/// The distinct texts that a run reads, numbered in the order in which it first does; in the order of the data where it is
+/// long enough to read all of them, so that runs with other seeds share kept keys.
 class NumberedTexts {
  public:
   explicit NumberedTexts(TrainingJob& job) : job_(job) {
-    for (Index step = 0; step < job.options.learning.steps; ++step)
+    const LearningOptions& learning = job.options.learning;
+    const Index examples = static_cast<Index>(job.data.examples.size());
+    if (learning.steps * learning.accumulate * learning.batch >= examples)
+      for (Index i = 0; i < examples; ++i) add({i}, job.data);
+    for (Index step = 0; step < learning.steps; ++step)
       for (const auto& batch : job.batches(step)) add(batch, job.data);
     for (const auto& batch : job.held_out_batches()) add(batch, job.held_out);
   }
@@ -52,7 +57,7 @@ KeyCache<float> computed_keys(const NumberedTexts& numbered, TrainingJob& job) {
   ForwardPass pass(decoder_of(job.settings, job.model), job.settings.config.mask, AnyCompute::parse(options.compute),
                    options.threads);
   KeyCache<float> cache(job.model.decoder().width());
-  Progress progress("keys", options.quiet);
+  Progress progress(options.label + "keys", options.quiet);
   Batch batch;
   for (const TrainingText& text : numbered.texts()) {
     batch.add(text.ids, text.shape);
@@ -67,13 +72,18 @@ KeyCache<float> computed_keys(const NumberedTexts& numbered, TrainingJob& job) {
 }
 
 KeyCache<float> keys_of(const NumberedTexts& numbered, TrainingJob& job) {
-  const std::string& file = job.options.key_cache;
+  std::string file = job.options.key_cache;
   if (file.empty()) return computed_keys(numbered, job);
   io::EmbedderConfig reading = job.settings.config;
   reading.head = {};
   const std::string description = io::Json{{"embedder", to_json(reading)}, {"compute", job.options.compute},
                                            {"start", job.options.head}, {"model", job.model.path()},
                                            {"texts", numbered.digest()}}.dump();
+  if (std::filesystem::is_directory(file)) {
+    Digest digest;
+    digest.add(description);
+    file += "/keys-" + digest.text() + ".safetensors";
+  }
   if (std::filesystem::exists(file)) return KeyCache<float>::read(description, file);
   KeyCache<float> cache = computed_keys(numbered, job);
   cache.write(description, file);

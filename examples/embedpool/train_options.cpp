@@ -55,6 +55,10 @@ void add_head_options(CLI::App& command, TrainOptions& options) {
       .add_flag("--head-published-start", head.published_start,
                 "begin at random as published, instead of at the plain mean of the keys")
       ->group(group);
+  command
+      .add_flag_callback("--no-layer-table", [&head] { head.layer_table = false; },
+                         "keys of several layers get no learned vector each (the W of arXiv 2409.02727)")
+      ->group(group);
   command.add_flag_callback("--no-calibration", [&options] { options.calibrate = false; }, "leave keys as they are")
       ->group(group);
   command
@@ -79,8 +83,9 @@ void add_lora_options(CLI::App& command, TrainOptions& options) {
                   "steps of the head alone before LoRA begins, on 1,000 examples, in the folder head of the output. "
                   "Default: 192 where no flag says what is read, else 0")
       ->type_name("N")->check(CLI::NonNegativeNumber)->group(group)->excludes(freeze);
-  command.add_option("--key-cache", options.key_cache, "with it: file that keeps what the model made of the texts")
-      ->type_name("FILE")->needs(freeze)->group(group);
+  command.add_option("--key-cache", options.key_cache, "with it: file that keeps what the model made of the texts; in a folder each set of texts and way of reading "
+                     "them has a file of its own")
+      ->type_name("PATH")->needs(freeze)->group(group);
   command.add_option("--lora-rank", options.lora.rank, "rank of the LoRA pairs")
       ->type_name("R")->check(CLI::PositiveNumber)->capture_default_str()->group(group)->excludes(freeze);
   command.add_option("--lora-alpha", options.lora.alpha, "they count alpha / rank times")
@@ -218,6 +223,7 @@ TrainOptions head_training(const TrainOptions& options) {
   first.freeze_backbone = true;
   first.examples = options.examples > 0 ? std::min<Index>(options.examples, 1000) : 1000;
   first.held_out.clear();
+  first.stepped = {};
   LearningOptions& learning = first.learning;
   learning.steps = *options.head_steps;
   learning.batch = 64;

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,7 +14,7 @@ namespace embedpool::program {
 struct HeadOptions {
   std::optional<std::string> kind{};
   std::optional<Index> queries{}, heads{}, head_dim{}, feed_forward{};
-  bool published_start = false;
+  bool published_start = false, layer_table = true;
 };
 
 /// What learns from what, how fast, and for how long.
@@ -40,6 +41,8 @@ struct TrainOptions : EmbeddingOptions {
   bool freeze_backbone = false, calibrate = true, skip_bad_lines = false, resume = false;
   Index examples = 0, calibration_texts = 600, held_out_every = 50, checkpoint_every = 50;
   std::optional<Index> head_steps{};
+  /// No flag: told how many steps are done after each one, those of a head that is trained first left out.
+  std::function<void(Index)> stepped{};
 };
 
 void add_train_options(CLI::App& command, TrainOptions& options);

@@ -18,7 +18,7 @@ AnyHead new_head(const HeadOptions& options, Index width, Index slots) {
       if (key == "feed_forward") value = options.feed_forward.value_or(width);
       if (key == "count") value = slots;
     } else {
-      if (key == "layer_table") value = slots > 1;
+      if (key == "layer_table") value = options.layer_table && slots > 1;
       if (key == "normalise_keys") value = true;
       if (key == "pooled_residual") value = !options.published_start;
     }

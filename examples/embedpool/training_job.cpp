@@ -109,7 +109,7 @@ void TrainingJob::calibrate() {
   const Index count = std::min(examples, std::max<Index>(1, options.calibration_texts / 2));
   ForwardPass pass(decoder_of(settings, model), settings.config.mask, AnyCompute{}, options.threads);
   CalibrationEstimator estimator(settings.reading.slots(model.decoder().layers()), model.decoder().width());
-  Progress progress("calibrate", options.quiet);
+  Progress progress(options.label + "calibrate", options.quiet);
   Batch batch;
   const auto flush = [&](double fraction) {
     pass.calibrate(batch, {&settings.reading, 1}, {&estimator, 1});

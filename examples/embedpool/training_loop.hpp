@@ -1,36 +1,14 @@
 #pragma once
-#include <csignal>
-
 #include "embedpool/loss/matryoshka.hpp"
 #include "embedpool/train/checkpoint.hpp"
 #include "embedpool/train/learned_scale.hpp"
 #include "embedpool/train/run_training.hpp"
 #include "embedpool/train/training_batch.hpp"
 #include "embedpool/train/training_log.hpp"
+#include "stop_signal.hpp"
 #include "training_job.hpp"
 
 namespace embedpool::program {
-
-/// Set by the first SIGINT or SIGTERM while one of these lives; the second ends the program as ever.
-class StopSignal {
- public:
-  StopSignal() {
-    requested() = false;
-    for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int number) {
-      requested() = true;
-      std::signal(number, SIG_DFL);
-    });
-  }
-  ~StopSignal() {
-    for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);
-  }
-  StopSignal(const StopSignal&) = delete;
-  StopSignal& operator=(const StopSignal&) = delete;
-  static std::atomic<bool>& requested() {
-    static std::atomic<bool> flag{false};
-    return flag;
-  }
-};
 
 /// InfoNCE as the flags have it, on the whole vector and on its beginnings.
 inline Matryoshka<LearnedScale<float>> chosen_loss(const LearningOptions& options, Index width) {
@@ -76,7 +54,7 @@ bool run_job(TrainedModel& trained, Index width, TrainingJob& job, TextOf&& text
   };
   const Index first = trainer.steps();
   if (first == 0) look_at_held_out();
-  Progress progress("train", options.quiet);
+  Progress progress(options.label + "train", options.quiet);
   Index texts = 0, tokens = job.tokens();
   const StopSignal stop;
   const RunEnd end = run_training(
@@ -98,6 +76,7 @@ bool run_job(TrainedModel& trained, Index width, TrainingJob& job, TextOf&& text
                      "step " + std::to_string(done) + " of " + std::to_string(steps) + ", loss " +
                          Progress::number(report.loss) + held_out_loss);
         tokens = job.tokens();
+        if (options.stepped) options.stepped(done);
       },
       StopSignal::requested(), executor);
   progress.finish();

@@ -1,0 +1,94 @@
+#include "evaluation.hpp"
+
+#include "command.hpp"
+#include "embedded_table.hpp"
+#include "stop_signal.hpp"
+#include "text_file.hpp"
+
+namespace embedpool::program {
+namespace {
+
+io::Json to_json(const io::TaskFolder& folder, const TaskResult& result, const io::Json& embedder) {
+  io::Json metrics = io::Json::object();
+  for (const auto& [name, value] : result.metrics) metrics[name] = value;
+  return {{"task", folder.name},        {"kind", std::string(name_of(folder.kind))},
+          {"split", folder.split},      {"main_metric", result.main_metric},
+          {"main_score", result.main()}, {"metrics", std::move(metrics)},
+          {"item", result.item},        {"item_metric", result.item_metric},
+          {"item_scores", result.item_scores}, {"embedder", embedder}};
+}
+
+/// The result that is there already; it must be of the same settings.
+io::Json read_result(const std::filesystem::path& file, const io::Json& embedder, Index max_items) {
+  io::Json result = io::read_json(file);
+  if (result.value("embedder", io::Json()) != embedder)
+    throw FileError(file.string(), "embedder", "is of other settings; name another output folder");
+  if (result.value("max_items", io::Json(0)) != io::Json(max_items))
+    throw FileError(file.string(), "max_items", "is not " + std::to_string(max_items) + " as now; name another output folder");
+  return result;
+}
+
+}  // namespace
+
+std::vector<io::TaskFolder> chosen_tasks(const std::string& data, const std::vector<std::string>& tasks) {
+  const std::vector<io::TaskFolder> all = io::find_tasks(data);
+  if (tasks.empty()) return all;
+  std::vector<io::TaskFolder> chosen;
+  for (const std::string& wanted : tasks) {
+    const std::size_t before = chosen.size();
+    for (const io::TaskFolder& folder : all)
+      if (wanted == folder.name || wanted == name_of(folder.kind)) chosen.push_back(folder);
+    if (chosen.size() == before) throw FileError(data, "", "has no task or kind of tasks '" + wanted + "'");
+  }
+  return chosen;
+}
+
+void add_task_options(CLI::App& command, std::vector<std::string>& tasks, Index& max_items) {
+  command.add_option("--tasks", tasks, "names of data sets, or kinds such as sts. Default: all")
+      ->type_name("NAME");
+  command
+      .add_option("--max-items", max_items,
+                   "sample at most N items of each data set (pairs, texts, queries with ten documents each ...), always "
+                   "the same ones: minutes in place of hours, and scores to compare with each other alone. Default: 0, all")
+      ->check(CLI::IsMember({0}) | CLI::Range(Index(3), Index(1) << 32))
+      ->type_name("N");
+}
+
+std::filesystem::path score_file(const std::filesystem::path& output, const io::TaskFolder& folder) {
+  return output / std::string(name_of(folder.kind)) / (folder.name + ".json");
+}
+
+std::vector<io::Json> evaluate_tasks(const EmbeddingOptions& options, const Model& model,
+                                     const std::vector<io::TaskFolder>& folders, Index max_items,
+                                     const std::filesystem::path& output,
+                                     const std::function<void(const io::Json&)>& scored) {
+  const StopSignal stop;
+  Settings settings = resolve(options, model);
+  if (options.verbose) std::fprintf(stderr, "embedpool: settings\n%s", describe(settings.config, model).c_str());
+  ForwardPass pass(decoder_of(settings, model), settings.config.mask, AnyCompute::parse(options.compute), options.threads);
+  pass.prepare(settings.reading);
+  ThreadPool executor(options.threads);
+  EmbeddedTable texts(pass, settings, text_encoding(options, settings, model), options.quiet);
+  const io::Json embedder = {{"model", options.model}, {"trained", options.head}, {"calibration", options.calibration},
+                             {"compute", options.compute}, {"settings", io::to_json(settings.config)}};
+  std::vector<io::Json> results;
+  for (const io::TaskFolder& folder : folders) {
+    const std::filesystem::path file = score_file(output, folder);
+    if (std::filesystem::exists(file)) {  // of a run that was cut off, or of fewer tasks
+      results.push_back(read_result(file, embedder, max_items));
+    } else {
+      TaskOptions protocol;
+      protocol.most_items = max_items;
+      protocol.classification.samples_per_label = 0;  // as many as MTEB takes on a set of that name
+      const Task task = io::read_task(folder, texts.table, protocol);
+      const TaskResult result = task.evaluate(texts.embeddings(options.label + folder.name), ExecutorRef(executor));
+      results.push_back(to_json(folder, result, embedder));
+      results.back()["max_items"] = max_items;
+      write_text_file(file, results.back().dump(1) + "\n");
+    }
+    scored(results.back());
+  }
+  return results;
+}
+
+}  // namespace embedpool::program

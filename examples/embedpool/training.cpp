@@ -1,0 +1,46 @@
+#include "training.hpp"
+
+#include <cstdio>
+#include <filesystem>
+
+#include "command.hpp"
+#include "training_job.hpp"
+
+namespace embedpool::program {
+namespace {
+
+void prepare_folder(const TrainOptions& options) {
+  std::error_code problem;
+  std::filesystem::create_directories(options.output, problem);
+  if (problem) throw FileError(options.output, "create folder", problem.message());
+  const std::filesystem::path folder(options.output);
+  for (const char* name : {"checkpoint.safetensors", io::SavedEmbedder::config_name})
+    if (!options.resume && std::filesystem::exists(folder / name))
+      throw FileError(options.output, name, "is of an earlier training; go on with it by --resume, or name another folder");
+}
+
+void run(const TrainOptions& options, const Model& model) {
+  prepare_folder(options);
+  TrainingJob job(options, model);
+  if (options.verbose) std::fprintf(stderr, "embedpool: settings\n%s", describe(job.settings.config, model).c_str());
+  const bool finished = options.freeze_backbone ? train_head(job) : train_backbone(job);
+  if (!finished) throw Interrupted();
+  job.write();
+}
+
+}  // namespace
+
+void train(TrainOptions options, const Model& model) {
+  apply_recipe(options);
+  check_data(options);
+  if (!options.freeze_backbone && options.head.empty() && options.head_steps.value_or(0) > 0) {
+    TrainOptions first = head_training(options);
+    const bool done = std::filesystem::exists(std::filesystem::path(first.output) / io::SavedEmbedder::config_name);
+    if (!options.resume) prepare_folder(options);
+    if (!done || !options.resume) run(first, model);
+    options.head = first.output;
+  }
+  run(options, model);
+}
+
+}  // namespace embedpool::program
