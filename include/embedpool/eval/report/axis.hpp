@@ -8,13 +8,17 @@
 
 namespace embedpool::report {
 
-/// The range of the finite among the values that were added.
+/// Whether a chart can show a value: it is finite and at most 1e12 in size. All charts treat any other as one that is
+/// missing, so that nothing in a drawing is NaN, infinite or wider than the page.
+inline bool drawable(double value) noexcept { return std::abs(value) <= 1e12; }
+
+/// The range of the drawable among the values that were added.
 struct Range {
   double low = 0, high = 0;
   bool empty = true;
 
   void add(double value) {
-    if (!std::isfinite(value)) return;
+    if (!drawable(value)) return;
     low = empty ? value : std::min(low, value);
     high = empty ? value : std::max(high, value);
     empty = false;
@@ -22,18 +26,18 @@ struct Range {
 };
 
 /// A scale with round ticks: steps of 1, 2 or 5 times a power of ten that cover the range, about `most` of them. An empty
-/// range becomes [0, 1]; a single value gets room on both sides.
+/// range becomes [0, 1]; a single value, or values closer than 1e-9 of their size or 1e-12, get room on both sides.
 class Axis {
  public:
   Axis(Range range, int most, bool whole_steps = false) {
     if (range.empty) range = {0, 1, false};
     double span = range.high - range.low;
-    if (!(span > 1e-9 * std::max(std::abs(range.low), std::abs(range.high)))) {
+    if (!(span > std::max(1e-12, 1e-9 * std::max(std::abs(range.low), std::abs(range.high))))) {
       span = whole_steps ? 2 : std::max(std::abs(range.low) * 0.1, 1e-3);
       range.low -= span / 2;
       range.high += span / 2;
     }
-    const double least = span / most;
+    const double least = span / most * (1 - 1e-9);  // so that rounding does not double a step
     int power = static_cast<int>(std::floor(std::log10(least)));
     double unit = std::pow(10.0, power);
     if (least / unit > 5) unit *= 10, ++power;

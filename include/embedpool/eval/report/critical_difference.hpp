@@ -1,6 +1,5 @@
 #pragma once
 #include <algorithm>
-#include <cmath>
 #include <string>
 #include <vector>
 
@@ -15,7 +14,7 @@ namespace embedpool::report {
 struct CriticalDifference {
   std::string title{};
   std::vector<std::string> names{};
-  std::vector<double> ranks{};              ///< average rank of each name, 1 the best; not finite: left out
+  std::vector<double> ranks{};              ///< average rank of each name, 1 the best; one that is not drawable is left out
   std::vector<std::vector<int>> cliques{};  ///< places in `names` of systems that are not told apart
 };
 
@@ -34,7 +33,7 @@ inline std::vector<RankBar> rank_bars(const CriticalDifference& chart) {
     for (const int place : clique) {
       const double rank = chart.ranks[static_cast<std::size_t>(place)];
       span.add(rank);
-      members += std::isfinite(rank);
+      members += drawable(rank);
     }
     if (members < 2) continue;
     int level = 0;
@@ -57,7 +56,7 @@ inline std::string draw(const CriticalDifference& chart) {
 
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < chart.names.size(); ++i)
-    if (std::isfinite(chart.ranks[i])) order.push_back(i);
+    if (drawable(chart.ranks[i])) order.push_back(i);
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return chart.ranks[a] < chart.ranks[b]; });
   Range range;
   range.add(1);

@@ -1,6 +1,5 @@
 #pragma once
 #include <algorithm>
-#include <cmath>
 #include <string>
 #include <vector>
 
@@ -14,7 +13,7 @@ namespace embedpool::report {
 struct GroupedBars {
   struct Series {
     std::string name{};
-    std::vector<double> values{};       ///< one a group; one that is not finite has no bar
+    std::vector<double> values{};       ///< one a group; one that is not drawable has no bar
     std::vector<double> low{}, high{};  ///< ends of intervals, one a group or none at all
   };
   std::string title{}, y_label{};
@@ -34,7 +33,8 @@ inline std::string draw(const GroupedBars& chart) {
     const auto groups = static_cast<Index>(chart.groups.size());
     require_equal(where, "values of '" + series.name + "'", static_cast<Index>(series.values.size()), groups);
     for (const auto* ends : {&series.low, &series.high})
-      if (!ends->empty()) require_equal(where, "ends of intervals of '" + series.name + "'", static_cast<Index>(ends->size()), groups);
+      if (!series.low.empty() || !series.high.empty())
+        require_equal(where, "ends of intervals of '" + series.name + "'", static_cast<Index>(ends->size()), groups);
     for (const auto* all : {&series.values, &series.low, &series.high})
       for (const double value : *all) range.add(value);
     names.push_back(series.name);
@@ -61,11 +61,11 @@ inline std::string draw(const GroupedBars& chart) {
     const GroupedBars::Series& series = chart.series[s];
     for (std::size_t g = 0; g < chart.groups.size(); ++g) {
       const double value = series.values[g];
-      if (!std::isfinite(value)) continue;
+      if (!drawable(value)) continue;
       const double x = left + group * (static_cast<double>(g) + 0.5) + bar * (static_cast<double>(s) - series_count / 2);
       const double high_end = place_y(std::max(value, 0.0)), low_end = place_y(std::min(value, 0.0));
       std::string note = series.name + ", " + chart.groups[g] + ": " + compact(value, 4);
-      const bool interval = !series.low.empty() && !series.high.empty() && std::isfinite(series.low[g]) && std::isfinite(series.high[g]);
+      const bool interval = !series.low.empty() && drawable(series.low[g]) && drawable(series.high[g]);
       if (interval) note += " (" + compact(series.low[g], 4) + " to " + compact(series.high[g], 4) + ")";
       svg.box(x + 0.5, high_end, bar - 1, low_end - high_end, series_colour(s), note);
       if (!interval) continue;

@@ -1,6 +1,5 @@
 #pragma once
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <string>
 #include <vector>
@@ -15,9 +14,9 @@ namespace embedpool::report {
 struct HeatMap {
   std::string title{}, x_label{}, y_label{};
   std::vector<std::string> x{}, y{};          ///< names of columns, and of rows from the top
-  std::vector<std::vector<double>> values{};  ///< [y][x]; one that is not finite is an empty cell
+  std::vector<std::vector<double>> values{};  ///< [y][x]; one that is not drawable is an empty cell
   double low = std::numeric_limits<double>::quiet_NaN();   ///< the ends of the colours; those of the values where they
-  double high = std::numeric_limits<double>::quiet_NaN();  ///< are not finite
+  double high = std::numeric_limits<double>::quiet_NaN();  ///< are not drawable
 };
 
 namespace detail {
@@ -44,8 +43,8 @@ inline std::string draw(const HeatMap& map) {
     require_equal(where, "columns", static_cast<Index>(row.size()), static_cast<Index>(map.x.size()));
     for (const double value : row) range.add(value);
   }
-  const double low = std::isfinite(map.low) ? map.low : range.low, high = std::isfinite(map.high) ? map.high : range.high;
-  const int decimals = high - low >= 20 ? 0 : high - low >= 0.2 ? 2 : 3;
+  const double low = drawable(map.low) ? map.low : range.low, high = drawable(map.high) ? map.high : range.high;
+  const int decimals = high - low >= 200 ? 0 : high - low >= 20 ? 1 : high - low >= 0.2 ? 2 : 3;
 
   constexpr double longest_name = 200, bar = 14, gap = 14;
   double names = 0, written = 0;
@@ -71,7 +70,7 @@ inline std::string draw(const HeatMap& map) {
       svg.label(left - 7, y + row / 2 + 4.5, shortened(map.y[j], Svg::font_size, longest_name), Anchor::end);
     for (std::size_t i = 0; i < map.x.size(); ++i) {
       const double x = left + column * static_cast<double>(i), value = map.values[j][i];
-      if (!std::isfinite(value)) {
+      if (!drawable(value)) {
         svg.line(x + column * 0.35, y + row / 2, x + column * 0.65, y + row / 2, 1, 0.4);
         continue;
       }

@@ -14,7 +14,7 @@ namespace embedpool::report {
 struct LineChart {
   struct Line {
     std::string name{};
-    std::vector<double> y{};  ///< as many as x; one that is not finite is a gap in the line
+    std::vector<double> y{};  ///< as many as x; one that is not drawable is a gap in the line
     int colour = -1;          ///< of series_colour, so that lines that belong together share it; -1: that of its place
     bool dashed = false;
   };
@@ -39,13 +39,13 @@ inline std::string mark(std::size_t i, double x, double y, double r) {
 
 /// The chart as an SVG element. Lines differ by colour, and by marks where points are not many.
 ///
-/// Errors  ShapeError when a line has not one value for each x, or an x is not finite
+/// Errors  ShapeError when a line has not one value for each x, or an x is not drawable
 inline std::string draw(const LineChart& chart) {
   const std::string where = "line chart '" + chart.title + "'";
   Range x_range, y_range;
   bool whole = true;
   for (const double x : chart.x) {
-    if (!std::isfinite(x)) throw ShapeError(where + ": x must be finite");
+    if (!drawable(x)) throw ShapeError(where + ": x must be a number of at most 1e12");
     x_range.add(x);
     whole = whole && x == std::floor(x);
   }
@@ -82,7 +82,7 @@ inline std::string draw(const LineChart& chart) {
     const LineChart::Line& line = chart.lines[l];
     const std::size_t look = line.colour < 0 ? l : static_cast<std::size_t>(line.colour);
     const std::string_view colour = series_colour(look), dashes = line.dashed ? "6 4" : "";
-    const auto known = [&](std::size_t i) { return i < line.y.size() && std::isfinite(line.y[i]); };
+    const auto known = [&](std::size_t i) { return i < line.y.size() && drawable(line.y[i]); };
     std::string path;
     for (std::size_t i = 0; i < line.y.size(); ++i)
       if (known(i)) path += (known(i - 1) ? "L" : "M") + compact(place_x(chart.x[i])) + " " + compact(place_y(line.y[i]));

@@ -40,9 +40,13 @@ class HeatColour {
     return hex;
   }
 
-  /// The colour of letters on it: black or white, whichever has more contrast.
+  /// The colour of letters on it: black or white, whichever has more contrast, which is 4.5 or more.
+  ///
+  /// Source  contrast of WCAG 2.1, with 2.2 as the exponent of sRGB
   std::string_view letters() const noexcept {
-    return 0.299 * channels_[0] + 0.587 * channels_[1] + 0.114 * channels_[2] > 115 ? "#000" : "#fff";
+    const auto linear = [&](int c) { return std::pow(channels_[c] / 255.0, 2.2); };
+    const double luminance = 0.2126 * linear(0) + 0.7152 * linear(1) + 0.0722 * linear(2);
+    return luminance > 0.179 ? "#000" : "#fff";  // where 1.05 / (l + 0.05) = (l + 0.05) / 0.05
   }
 
  private:

@@ -5,6 +5,7 @@
 
 #include "embedpool/eval/report/escape.hpp"
 #include "embedpool/eval/report/number.hpp"
+#include "embedpool/eval/report/text_width.hpp"
 
 namespace embedpool::report {
 
@@ -19,7 +20,7 @@ class Svg {
  public:
   static constexpr double font_size = 13, small_font = 11, title_font = 15;
 
-  Svg(double width, double height, std::string_view label) {
+  Svg(double width, double height, std::string_view label) : width_(width) {
     const std::string w = compact(width, 0), h = compact(height, 0);
     text_ = "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" aria-label=\"" + escape_markup(label) +
             "\" width=\"" + w + "\" height=\"" + h + "\" viewBox=\"0 0 " + w + " " + h +
@@ -28,8 +29,10 @@ class Svg {
             "font-size=\"" + compact(font_size) + "\" fill=\"currentColor\">\n";
   }
 
-  /// The chart's title at its top.
-  void title(std::string_view content) { label(4, 18, content, Anchor::start, title_font, 0, true); }
+  /// The chart's title at its top, as much of it as fits.
+  void title(std::string_view content) {
+    label(4, 18, shortened(content, title_font, width_ - 8), Anchor::start, title_font, 0, true);
+  }
 
   /// An axis-parallel box; `note`, where given, is shown when one points at it.
   void box(double x, double y, double width, double height, std::string_view fill, std::string_view note = {}) {
@@ -77,6 +80,7 @@ class Svg {
     return dashes.empty() ? "" : " stroke-dasharray=\"" + escape_markup(dashes) + "\"";
   }
 
+  double width_;
   std::string text_;
 };
 

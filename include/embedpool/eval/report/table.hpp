@@ -79,7 +79,8 @@ inline std::string to_html(const Table& table) {
 }
 
 /// Comma-separated values, the columns' names first: a field with a comma, a quote or a line end is quoted, lines end in
-/// CR LF. The caption is not in it.
+/// CR LF. The caption is not in it. Fields hold their text as it is, also where a spreadsheet would take it for a formula
+/// (=, +, - or @ at its start): other programs find a name again, and a negative number stays one.
 ///
 /// Errors  ShapeError when a row is not as long as the columns
 /// Source  RFC 4180
