@@ -17,7 +17,10 @@ namespace embedpool {
 /// Source  MTEB, BitextMiningEvaluator
 class BitextTask {
  public:
+  /// Errors  ShapeError when one side has more sentences than the other, or none
   BitextTask(const BitextData& data, TextTable& table) {
+    require_equal("BitextTask", "translations", static_cast<Index>(data.second.size()), static_cast<Index>(data.first.size()));
+    if (data.first.empty()) throw ShapeError("BitextTask: needs at least one pair");
     for (const std::string& text : data.first) first_.push_back(table.add(text, TextRole::query));
     for (const std::string& text : data.second) second_.push_back(table.add(text, TextRole::query));
   }

@@ -3,6 +3,7 @@
 #include "embedpool/eval/learn/logistic_regression.hpp"
 #include "embedpool/eval/metrics/classification_scores.hpp"
 #include "embedpool/eval/task_data.hpp"
+#include "embedpool/eval/tasks/require_data.hpp"
 #include "embedpool/eval/tasks/task_result.hpp"
 #include "embedpool/eval/tasks/text_table.hpp"
 
@@ -33,10 +34,13 @@ inline Index mteb_samples_per_label(std::string_view data_set) noexcept {
 /// Source  MTEB, AbsTaskClassification with method logReg, in the form of version 2 (FewShotSampler says why)
 class ClassificationTask {
  public:
+  /// Errors  ShapeError when options are out of range, a text has no label, or one that has no name
   ClassificationTask(const ClassificationData& data, TextTable& table, const ClassificationOptions& options = {})
       : options_(options), classes_(static_cast<Index>(data.label_names.size())), test_labels_(data.test.labels) {
     require_in("ClassificationTask", "rounds", options.rounds, 1, 1'000'000);
     require_in("ClassificationTask", "samples per label", options.samples_per_label, 1, Index(1) << 32);
+    detail::require_labels("ClassificationTask", data.train, classes_);
+    detail::require_labels("ClassificationTask", data.test, classes_);
     FewShotSampler sampler(data.train.labels, options.samples_per_label, options.seed);
     for (Index r = 0; r < options.rounds; ++r) {
       Round round;

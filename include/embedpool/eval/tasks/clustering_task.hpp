@@ -41,10 +41,11 @@ struct ClusteringOptions {
 /// Source  MTEB, AbsTaskClustering and AbsTaskClusteringFast
 class ClusteringTask {
  public:
-  /// Errors  ShapeError when a sample has no more texts than labels
+  /// Errors  ShapeError when a text has no label, or a sample no more texts than labels
   ClusteringTask(const ClusteringData& data, TextTable& table, const ClusteringOptions& options = {}) : options_(options) {
     for (std::size_t s = 0; s < data.sets.size(); ++s) {
       const LabelledTexts& all = data.sets[s];
+      require_equal("ClusteringTask", "labels", static_cast<Index>(all.labels.size()), static_cast<Index>(all.texts.size()));
       const auto n = static_cast<Index>(all.texts.size());
       Index wanted = options.documents;
       if (wanted == 0) wanted = static_cast<Index>(options.fraction * static_cast<double>(n));

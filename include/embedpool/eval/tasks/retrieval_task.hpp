@@ -7,6 +7,7 @@
 #include "embedpool/eval/metrics/ranking.hpp"
 #include "embedpool/eval/nearest_neighbours.hpp"
 #include "embedpool/eval/task_data.hpp"
+#include "embedpool/eval/tasks/require_data.hpp"
 #include "embedpool/eval/tasks/task_result.hpp"
 #include "embedpool/eval/tasks/text_table.hpp"
 #include "embedpool/eval/unit_rows_of.hpp"
@@ -29,7 +30,9 @@ struct RetrievalOptions {
 /// Source  MTEB, RetrievalEvaluator with pytrec_eval
 class RetrievalTask {
  public:
+  /// Errors  ShapeError when a query has no list of judgements, or judges a document that is not there
   RetrievalTask(const RetrievalData& data, TextTable& table, const RetrievalOptions& options = {}) : options_(options) {
+    detail::require_judgements("RetrievalTask", data);
     // The corpus in the order of falling ids, so that the lower row is the one that wins a tie.
     const auto n = data.documents.size();
     std::vector<std::size_t> order(n);

@@ -3,6 +3,7 @@
 #include "embedpool/eval/metrics/similarity.hpp"
 #include "embedpool/eval/spearman.hpp"
 #include "embedpool/eval/task_data.hpp"
+#include "embedpool/eval/tasks/require_data.hpp"
 #include "embedpool/eval/tasks/task_result.hpp"
 #include "embedpool/eval/tasks/text_table.hpp"
 
@@ -17,12 +18,14 @@ namespace embedpool {
 /// Source  MTEB, STSEvaluator
 class StsTask {
  public:
+  /// Errors  ShapeError when a score is no number
   StsTask(const StsData& data, TextTable& table) {
     for (const StsData::Pair& pair : data.pairs) {
       first_.push_back(table.add(pair.first, TextRole::query));
       second_.push_back(table.add(pair.second, TextRole::query));
       gold_.push_back(pair.score);
     }
+    detail::require_scores("StsTask", gold_);
   }
 
   /// Shapes  embeddings [rows of the table, D]; scores do not change with the length of the vectors but for the distances

@@ -3,6 +3,7 @@
 #include "embedpool/eval/metrics/similarity.hpp"
 #include "embedpool/eval/metrics/summarization.hpp"
 #include "embedpool/eval/task_data.hpp"
+#include "embedpool/eval/tasks/require_data.hpp"
 #include "embedpool/eval/tasks/task_result.hpp"
 #include "embedpool/eval/tasks/text_table.hpp"
 
@@ -18,8 +19,12 @@ namespace embedpool {
 /// Source  MTEB, SummarizationEvaluator and DeprecatedSummarizationEvaluator
 class SummarizationTask {
  public:
+  /// Errors  ShapeError when a rating is no number, or not each machine summary has one
   SummarizationTask(const SummarizationData& data, TextTable& table) {
     for (const SummarizationData::Article& article : data.articles) {
+      detail::require_scores("SummarizationTask", article.relevance);
+      require_equal("SummarizationTask", "ratings", static_cast<Index>(article.relevance.size()),
+                    static_cast<Index>(article.machine.size()));
       Article rows{{}, {}, article.relevance};
       for (const std::string& text : article.human) rows.human.push_back(table.add(text, TextRole::query));
       for (const std::string& text : article.machine) rows.machine.push_back(table.add(text, TextRole::query));

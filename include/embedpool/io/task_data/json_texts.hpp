@@ -8,15 +8,19 @@ namespace embedpool::io {
 
 /// The strings of a key: a list of them, or a single one.
 ///
-/// Errors  FileError naming file, line and key: it is missing, or holds something else
+/// Errors  FileError naming file, line and key: it is missing, or holds something else or a text that is empty
 inline std::vector<std::string> texts_of(const JsonObject& object, const std::string& key) {
   const Json& value = object.at(key);
-  if (value.is_string()) return {value.get<std::string>()};
-  if (!value.is_array()) object.fail(key, "must be a list of strings");
   std::vector<std::string> texts;
-  for (const Json& text : value) {
+  const auto add = [&](const Json& text) {
     if (!text.is_string()) object.fail(key, "must be a list of strings");
     texts.push_back(text.get<std::string>());
+    if (texts.back().find_first_not_of(" \t\r\n\v\f") == std::string::npos) object.fail(key, "holds a text that is empty");
+  };
+  if (value.is_array()) {
+    for (const Json& text : value) add(text);
+  } else {
+    add(value);
   }
   return texts;
 }

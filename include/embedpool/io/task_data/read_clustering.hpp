@@ -36,8 +36,8 @@ class ClusteringSet {
 /// Reads SPLIT.tsv of a directory, one set with the columns `label` and `text`; or SPLIT.jsonl, a set a line with the
 /// lists `sentences` and `labels` (strings or whole numbers).
 ///
-/// Errors  FileError naming file and line: what TableReader and JsonLines throw, a text that is empty, lists of different
-///         lengths; a set with one label only, or with no more texts than labels
+/// Errors  FileError naming file and line: what TableReader and JsonLines throw, a text or label that is empty, lists of
+///         different lengths; a set with one label only, or with no more texts than labels
 inline ClusteringData read_clustering(const std::filesystem::path& directory, const std::string& split) {
   const std::string path = find_data_file(directory, {split + ".tsv", split + ".jsonl"});
   ClusteringData data;
@@ -57,7 +57,9 @@ inline ClusteringData read_clustering(const std::filesystem::path& directory, co
     detail::ClusteringSet set;
     for (std::size_t i = 0; i < texts.size(); ++i) {
       if (!labels[i].is_string() && !labels[i].is_number_integer()) object.fail("labels", "must hold strings or whole numbers");
-      set.add(std::move(texts[i]), labels[i].is_string() ? labels[i].get<std::string>() : labels[i].dump());
+      std::string label = labels[i].is_string() ? labels[i].get<std::string>() : labels[i].dump();
+      if (label.empty()) object.fail("labels", "holds a label that is empty");
+      set.add(std::move(texts[i]), label);
     }
     data.sets.push_back(set.take(lines.lines().name(), "line " + std::to_string(lines.lines().line_number())));
   }
