@@ -2,7 +2,9 @@
 //
 // 16 triplets of texts of about 30 tokens, mean pooling, InfoNCE, r = 16 on all seven maps, one step an iteration: with
 // everything kept, with blocks computed again, with dropout, through a gradient cache, with the weights decoded to f32;
-// and r = 1, whose passes are the same but for the pairs themselves. Beside each its own forward pass of inference.
+// and frozen passes, forward and back, where one pair in the lowest block is all that is trained. Then pairs of short
+// texts: 64 at once, and 64 and 2,048 through a gradient cache that takes 64 at a time. Beside each its own forward pass
+// of inference.
 // Weights: the file that EMBEDPOOL_SMOLLM2_GGUF names, else random ones in its format. Needed operations: those of the
 // frozen forward pass, twice, for the way there and for the gradients of inputs on the way back.
 #include <benchmark/benchmark.h>
@@ -29,13 +31,13 @@ struct Variant {
   double dropout = 0;
   Index chunk = 0;
   bool decoded = false;
+  bool frozen = false;
+  Index queries = 16, texts = 48, shortest = 20, longest = 40;
 };
 
-constexpr Index triplets = 16;
-
-ContrastiveTexts<TrainingText> batch_of(const Batch& packed) {
+ContrastiveTexts<TrainingText> batch_of(const Batch& packed, Index queries) {
   ContrastiveTexts<TrainingText> batch;
-  batch.queries = triplets;
+  batch.queries = queries;
   const Segments& segments = packed.segments();
   for (Index b = 0; b < segments.size(); ++b) {
     const auto ids = packed.ids().subspan(static_cast<std::size_t>(segments.offset(b)),
@@ -49,15 +51,17 @@ void step(benchmark::State& state, const Variant& variant, const Decoder<float>&
   const Decoder<float> decoder = variant.decoded ? DecoderParameters<float>(stored).decoder() : stored;
   LoraOptions options;
   options.rank = variant.rank;
-  TrainedEmbedder<float, Causal, MeanPooling> model(decoder, new_lora_adapter<float>(decoder.config(), options), MeanPooling{},
-                                                    {}, Causal{}, {}, variant.kept_blocks);
+  auto adapter = new_lora_adapter<float>(decoder.config(), options);
+  if (variant.frozen) adapter.entries.resize(1);
+  TrainedEmbedder<float, Causal, MeanPooling> model(decoder, std::move(adapter), MeanPooling{}, {}, Causal{}, {},
+                                                    variant.kept_blocks);
   TrainingSettings settings;
   settings.schedule.decay = Schedule::Decay::constant;
   settings.dropout = variant.dropout;
   settings.chunk = variant.chunk;
   Trainer trainer(model, InfoNCE{}, settings);
-  const Batch packed = bench::random_batch(bench::random_lengths(3 * triplets, 20, 40));
-  const auto batch = batch_of(packed);
+  const Batch packed = bench::random_batch(bench::random_lengths(variant.texts, variant.shortest, variant.longest));
+  const auto batch = batch_of(packed, variant.queries);
   ThreadPool executor(threads);
 
   const double seconds = bench::fastest(state, [&] { trainer.step(batch, executor); });
@@ -72,19 +76,26 @@ void step(benchmark::State& state, const Variant& variant, const Decoder<float>&
   state.counters["tokens/s"] = static_cast<double>(packed.segments().rows()) / seconds;
   state.counters["share_of_f32_peak_%"] = 100 * needed / seconds / bench::peak_flops<float>(executor);
   state.counters["over_forward"] = seconds / forward;
+  state.counters["ms_a_text"] = 1e3 * seconds / static_cast<double>(variant.texts);
   state.counters["peak_MB"] = static_cast<double>(usage.ru_maxrss) / 1024;
 }
 
 const bool registered = [] {
   const auto decoder = std::make_shared<const Decoder<float>>(bench::smollm2());
   const Index cores = ThreadPool().workers();
-  static const Variant variants[] = {{"blocks computed again", 16, 0},
-                                     {"gradient cache of 12", 16, DecoderTraining<float>::every_block, 0, 12},
-                                     {"half of the blocks kept", 16, 15},
-                                     {"everything kept", 16},
-                                     {"rank 1", 1},
-                                     {"dropout", 16, DecoderTraining<float>::every_block, 0.1},
-                                     {"weights in f32", 16, DecoderTraining<float>::every_block, 0, 0, true}};
+  const auto pairs = [](const char* name, Index queries, Index chunk) {
+    return Variant{.name = name, .chunk = chunk, .queries = queries, .texts = 2 * queries, .shortest = 4, .longest = 12};
+  };
+  static const Variant variants[] = {{.name = "blocks computed again", .kept_blocks = 0},
+                                     {.name = "gradient cache of 12", .chunk = 12},
+                                     {.name = "half of the blocks kept", .kept_blocks = 15},
+                                     {.name = "everything kept"},
+                                     {.name = "frozen passes", .frozen = true},
+                                     {.name = "dropout", .dropout = 0.1},
+                                     {.name = "weights in f32", .decoded = true},
+                                     pairs("64 pairs", 64, 0),
+                                     pairs("64 pairs through a cache", 64, 128),
+                                     pairs("2048 pairs through a cache", 2048, 128)};
   for (const Variant& variant : variants)
     benchmark::RegisterBenchmark((std::string(variant.name) + "/threads:" + std::to_string(cores)).c_str(),
                                  [decoder, &variant, cores](benchmark::State& state) { step(state, variant, *decoder, cores); })

@@ -15,6 +15,7 @@ void add_sts_command(CLI::App& program);
 void add_nearest_command(CLI::App& program);
 void add_train_command(CLI::App& program);
 void add_evaluate_command(CLI::App& program);
+void add_compare_command(CLI::App& program);
 void add_merge_command(CLI::App& program);
 
 }  // namespace embedpool::program

@@ -35,7 +35,7 @@ int main(int argc, char** argv) {
                                             EMBEDPOOL_VERSION_MINOR) "." EMBEDPOOL_TEXT(EMBEDPOOL_VERSION_PATCH));
   program.footer(
       "Exit status: 0, or 2 with one line on standard error: embedpool: error: <file>: <place>: <cause>;\n"
-      "130 for a training that was stopped by a signal and saved.\n"
+      "130 for work that was stopped by a signal and saved.\n"
       "`embedpool COMMAND --help` has examples.");
   add_inspect_command(program);
   add_embed_command(program);
@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
   add_nearest_command(program);
   add_train_command(program);
   add_evaluate_command(program);
+  add_compare_command(program);
   add_merge_command(program);
   try {
     program.parse(argc, argv);

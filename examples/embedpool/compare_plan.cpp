@@ -1,0 +1,100 @@
+#include "compare_plan.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+
+#include "digest.hpp"
+#include "embedpool/io/mapped_file.hpp"
+#include "text_file.hpp"
+#include "training.hpp"
+
+namespace embedpool::program {
+namespace {
+
+namespace files = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+/// Of the bytes of a file, or of all files below a folder, in the order of their names.
+std::string digest_of(const files::path& path) {
+  std::vector<files::path> found;
+  if (files::is_directory(path)) {
+    for (const auto& entry : files::recursive_directory_iterator(path))
+      if (entry.is_regular_file()) found.push_back(entry.path());
+    std::sort(found.begin(), found.end());
+  } else {
+    found.push_back(path);
+  }
+  Digest digest;
+  for (const files::path& one : found) {
+    const auto file = io::MappedFile::open(one);
+    digest.add(std::string_view(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size()));
+  }
+  return digest.text();
+}
+
+/// Steps that the slowest system does in `minutes`; what comes before the first step is taken off.
+Index measured_steps(const CompareOptions& options, const Model& model, const std::vector<ComparedSystem>& systems) {
+  constexpr Index timed = 4;
+  double fewest = 1e9;
+  const files::path folder = files::path(options.output) / "timing";
+  for (const ComparedSystem& system : systems) {
+    if (system.untrained) continue;
+    files::remove_all(folder);  // of a measurement that was cut off
+    TrainOptions training = system.training;
+    training.output = (folder / system.folder).string();
+    training.learning.steps = timed;
+    training.held_out.clear();
+    training.label = "timing " + system.name + ": ";
+    const Clock::time_point start = Clock::now();
+    std::vector<double> seconds;
+    training.stepped = [&](Index) { seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count()); };
+    train(training, model);
+    const double per_step = (seconds.back() - seconds.front()) / static_cast<double>(timed - 1);
+    const double before = seconds.front() - per_step;
+    fewest = std::min(fewest, (60 * *options.minutes - before) / std::max(per_step, 1e-6));
+  }
+  files::remove_all(folder);
+  return std::max<Index>(1, static_cast<Index>(fewest));
+}
+
+}  // namespace
+
+io::Json settled_plan(const CompareOptions& options, const Model& model, const std::vector<ComparedSystem>& systems,
+                      const std::vector<io::TaskFolder>& folders) {
+  io::Json plan = {{"model", model.path()}, {"model_digest", digest_of(model.path())}, {"max_items", options.max_items},
+                   {"compute", options.compute}, {"evaluated_tokens", options.evaluated_tokens.value_or(0)},
+                   {"minutes", options.minutes.value_or(0)}, {"training_data", io::Json::object()}, {"data_sets", io::Json::object()}};
+  for (const ComparedSystem& system : systems)
+    for (const std::string& file : system.training.data)
+      if (!plan["training_data"].contains(file)) plan["training_data"][file] = digest_of(file);
+  for (const io::TaskFolder& folder : folders)
+    plan["data_sets"][std::string(name_of(folder.kind)) + "/" + folder.name] = digest_of(folder.directory);
+  const files::path file = files::path(options.output) / "plan.json";
+  if (!options.minutes) plan["steps"] = options.steps.value_or(systems.front().training.learning.steps);
+  if (files::exists(file)) {
+    const io::Json kept = io::read_json(file);
+    const io::JsonObject object(kept, file.string());
+    if (options.minutes) plan["steps"] = object.integer("steps", 1, Index(1) << 40);
+    const auto same = [&](const std::string& key, const io::Json& before, const io::Json& now) {
+      if (before != now)
+        object.fail(key, "was " + before.dump().substr(0, 200) + ", now it is " + now.dump().substr(0, 200) + "; name another output folder");
+    };
+    for (const auto& [key, now] : plan.items()) {
+      if (!now.is_object()) {
+        same(key, object.at(key), now);
+        continue;
+      }
+      io::Json all = object.at(key);
+      if (!all.is_object()) object.fail(key, "must be an object");
+      for (const auto& [name, digest] : now.items())
+        if (all.contains(name)) same(key + "." + name, all[name], digest);
+    }
+  } else if (options.minutes) {
+    plan["steps"] = measured_steps(options, model, systems);
+  }
+  write_text_file(file, plan.dump(1) + "\n");
+  return plan;
+}
+
+}  // namespace embedpool::program

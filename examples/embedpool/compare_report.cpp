@@ -1,0 +1,165 @@
+#include "compare_report.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "compare_tables.hpp"
+#include "embedpool/core/thread_pool.hpp"
+#include "embedpool/core/version.hpp"
+#include "embedpool/eval/comparison/average_rank.hpp"
+#include "embedpool/eval/comparison/recommendation.hpp"
+#include "embedpool/eval/report/critical_difference.hpp"
+#include "embedpool/eval/report/document.hpp"
+#include "text_file.hpp"
+
+namespace embedpool::program {
+namespace {
+
+constexpr double alpha = 0.05;
+
+/// Everything that is tested, once.
+struct Tests {
+  ComparisonFamily all;
+  std::vector<ComparisonFamily> by_kind, by_task;
+
+  explicit Tests(const ScoreTable& table, ExecutorRef executor)
+      : all(compare_over_data_sets(table, table.tasks_of(""), "all", executor)) {
+    for (const std::string& kind : table.kinds())
+      by_kind.push_back(compare_over_data_sets(table, table.tasks_of(kind), kind, executor));
+    BootstrapOptions fewer;
+    fewer.resamples = 2000;  // of thousands of items, for each pair and data set
+    for (Index t = 0; t < table.task_count(); ++t) by_task.push_back(compare_within_data_set(table, t, executor, fewer));
+  }
+};
+
+std::string processor() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);)
+    if (line.starts_with("model name"))
+      if (const auto at = line.find(": "); at != std::string::npos) return line.substr(at + 2);
+  return "unknown";
+}
+
+std::string version() {
+  return std::to_string(EMBEDPOOL_VERSION_MAJOR) + "." + std::to_string(EMBEDPOOL_VERSION_MINOR) + "." +
+         std::to_string(EMBEDPOOL_VERSION_PATCH);
+}
+
+void add_recommendations(report::Document& document, const ComparedRun& run, const Tests& tests) {
+  const ScoreTable& table = run.scores;
+  std::vector<Index> parameters;
+  for (const SystemCost& cost : run.costs) parameters.push_back(cost.parameters);
+  document.heading("What to take");
+  const std::vector<std::string> kinds = table.kinds();
+  std::vector<std::string> lines;
+  for (std::size_t k = 0; k < kinds.size(); ++k) {
+    std::vector<ComparisonFamily> within;
+    for (const Index t : table.tasks_of(kinds[k])) within.push_back(tests.by_task[static_cast<std::size_t>(t)]);
+    lines.push_back(kinds[k] + ": " + recommend(table, kinds[k], tests.by_kind[k], within, parameters, alpha).text);
+  }
+  document.list(lines);
+  document.paragraph(
+      "A system counts as better than another where it has the higher mean with every seed, and the signed-rank test over the "
+      "kind's data sets, or inside more than half of them and against it inside none, gives p <= 0.05 after Holm's correction. "
+      "Scores are main metrics x 100.");
+}
+
+void add_scores(report::Document& document, const ScoreTable& table) {
+  document.heading("Scores by kind of task");
+  document.table(kind_table(table));
+  document.figure("Mean score of each kind of task; lines reach from the lowest to the highest seed.", report::draw(kind_bars(table)));
+  document.heading("Scores by data set");
+  document.table(task_table(table));
+  document.figure("Each data set's score less the mean of all systems on it, x 100.", report::draw(difference_map(table)));
+}
+
+void add_tests(report::Document& document, const ScoreTable& table, const Tests& tests) {
+  if (table.system_count() < 2) return;
+  document.heading("Differences over data sets");
+  document.paragraph(
+      "Wilcoxon's signed-rank test, two-sided, each data set one pair of scores (means over seeds); p after Holm's correction "
+      "over the pairs of a table. * p <= 0.05, ** p <= 0.01, *** p <= 0.001. The interval of the mean difference is a bootstrap "
+      "over data sets, 95 %.");
+  if (const std::string limit = tests.all.limit(alpha); !limit.empty()) document.paragraph("All data sets: " + limit + ".");
+  document.table(pair_table(tests.all, alpha));
+  const std::vector<double> ranks = average_rank_of_systems(table, table.tasks_of(""));
+  document.figure(
+      "Average rank over all data sets, 1 the best. A bar joins neighbours of which no pair differs significantly" +
+          std::string(tests.all.can_decide(alpha) ? "." : "; so few data sets cannot tell any two apart."),
+      report::draw(report::CriticalDifference{"Average ranks", table.systems(), ranks, groups_not_told_apart(ranks, tests.all, alpha)}));
+  std::vector<std::string> limits;
+  for (const ComparisonFamily& family : tests.by_kind) {
+    if (const std::string limit = family.limit(alpha); !limit.empty()) {
+      limits.push_back(family.scope + ": " + limit + ".");
+    } else {
+      document.subheading("Kind " + family.scope);
+      document.table(pair_table(family, alpha));
+    }
+  }
+  if (!limits.empty()) {
+    document.subheading("Kinds with too few data sets for a test over them");
+    document.list(limits);
+  }
+  document.heading("Differences inside data sets");
+  document.paragraph(
+      "The same test with each query, pair or text as one pair of scores (means over seeds): what it says holds for these "
+      "trained systems on texts like these. Numbers are mean item scores x 100 less those of the system with the highest one "
+      "(bold); stars say that the two differ. All pairs are in pairs.csv.");
+  document.table(item_table(table, tests.by_task, alpha));
+  document.list(item_notes(table));
+}
+
+void add_repetition(report::Document& document, const CompareOptions& options, const ComparedRun& run) {
+  document.heading("Cost");
+  document.table(cost_table(run));
+  document.paragraph(
+      "Time is that of training, with the head that comes before LoRA and calibration, the mean over seeds; work that was done "
+      "twice because a run was cut off counts twice, and kept keys that another run computed count nothing. Memory is the largest "
+      "resident memory of the process in training, mapped model file included. Parameters are those in adapter and head.");
+  document.heading("To repeat it");
+  document.code(options.command);
+  std::vector<std::string> facts = {
+      "embedpool " + version() + ", compiler " + std::string(__VERSION__),
+      "processor: " + processor() + ", " + std::to_string(std::thread::hardware_concurrency()) + " threads seen",
+      "steps of each training: " + std::to_string(run.plan.at("steps").get<Index>()) + (options.minutes ? ", measured from --minutes" : ""),
+      "seeds: 0 to " + std::to_string(run.scores.seeds() - 1),
+      "model digest (FNV-1a): " + run.plan.at("model_digest").get<std::string>()};
+  if (options.max_items > 0)
+    facts.push_back("each data set is a sample of at most " + std::to_string(options.max_items) +
+                    " items: its scores are to compare with each other alone");
+  document.list(facts);
+  document.subheading("Systems");
+  std::vector<std::string> systems;
+  for (const ComparedSystem& system : run.systems) {
+    std::string line = system.name + (system.untrained ? " (untrained):" : ":");
+    for (const std::string& flag : system.flags) line += " " + (flag.find(' ') == std::string::npos ? flag : "'" + flag + "'");
+    systems.push_back(line);
+  }
+  document.list(systems);
+  document.subheading("Data");
+  document.table(data_table(run));
+}
+
+}  // namespace
+
+void write_comparison_report(const CompareOptions& options, const ComparedRun& run) {
+  ThreadPool executor(options.threads);
+  const Tests tests(run.scores, ExecutorRef(executor));
+  const std::string model = std::filesystem::path(options.model).lexically_normal().filename().string();
+  report::Document document(std::to_string(run.systems.size()) + " ways of making embeddings of " + model);
+  add_recommendations(document, run, tests);
+  add_scores(document, run.scores);
+  add_tests(document, run.scores, tests);
+  add_repetition(document, options, run);
+  const std::filesystem::path output(options.output);
+  std::vector<ComparisonFamily> families{tests.all};
+  families.insert(families.end(), tests.by_kind.begin(), tests.by_kind.end());
+  families.insert(families.end(), tests.by_task.begin(), tests.by_task.end());
+  write_text_file(output / "scores.csv", report::to_csv(score_rows(run.scores)));
+  write_text_file(output / "pairs.csv", report::to_csv(pair_rows(families, alpha)));
+  write_text_file(output / "report.md", document.markdown());
+  write_text_file(output / "report.html", document.html());
+}
+
+}  // namespace embedpool::program
