@@ -1,3 +1,6 @@
+#include <cmath>
+
+#include "embedpool/eval/task_kind.hpp"
 #include "program/program.hpp"
 
 using namespace embedpool;
@@ -68,10 +71,13 @@ TEST_CASE("tasks that are there are not done again, and never mixed with other s
 
 TEST_CASE("unknown tasks and bad data are refused by name") {
   const Fixture fixture;
-  const auto refused = [&](const std::vector<std::string>& flags, const std::vector<std::string>& parts) {
+  const auto refused = [&](std::vector<std::string> flags, const std::vector<std::string>& parts) {
+    flags.push_back("--quiet");
     const Outcome outcome = fixture.evaluate("bad", flags);
     CAPTURE(outcome.error);
     CHECK(outcome.status == 2);
+    CHECK(std::count(outcome.error.begin(), outcome.error.end(), '\n') == 1);
+    CHECK(outcome.error.starts_with("embedpool: error: "));
     for (const std::string& part : parts) CHECK(outcome.error.find(part) != std::string::npos);
   };
   refused({"--tasks", "stss"}, {fixture.data, "stss"});
@@ -80,4 +86,31 @@ TEST_CASE("unknown tasks and bad data are refused by name") {
   fixture.write("sts/Pairs/test.tsv", "score\tsentence1\tsentence2\n1\ta\tb\n2\tc\td\n");
   fixture.write("retrieval/Find/qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td9\t1\n");
   refused({"--tasks", "Find"}, {"test.tsv", "line 2", "d9"});
+}
+
+TEST_CASE("the bundled data has a set of every kind, which gets a finite score and as many items as it has") {
+  const char* data = std::getenv("EMBEDPOOL_BUNDLED_DATA");
+  REQUIRE_MESSAGE(data != nullptr, "EMBEDPOOL_BUNDLED_DATA must name examples/data/evaluation");
+  const Fixture fixture;
+  const Outcome outcome =
+      run({"evaluate", "--model", fixture.model, "--data", data, "--output", (fixture.folder / "scores").string(), "--quiet"});
+  CAPTURE(outcome.error);
+  REQUIRE(outcome.status == 0);
+  const std::map<std::string, std::size_t> items = {{"sts", 249}, {"classification", 200}, {"clustering", 1},
+                                                    {"pairclassification", 108}, {"reranking", 36}, {"retrieval", 111},
+                                                    {"summarization", 8}, {"bitext", 60}};
+  for (const TaskKind kind : every_task_kind) {
+    const std::string name(name_of(kind));
+    CAPTURE(name);
+    REQUIRE(std::filesystem::is_directory(fixture.folder / ("scores/" + name)));
+    for (const auto& file : std::filesystem::directory_iterator(fixture.folder / ("scores/" + name))) {
+      const auto result = nlohmann::json::parse(read_file(file.path()));  // a number that is not finite would be null
+      for (const auto& [metric, value] : result.at("metrics").items()) {
+        CAPTURE(metric);
+        CHECK((value.is_number() && std::isfinite(value.get<double>())));
+      }
+      for (const auto& score : result.at("item_scores")) CHECK(score.is_number());
+      CHECK(result.at("item_scores").size() == items.at(name));
+    }
+  }
 }
