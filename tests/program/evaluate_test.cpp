@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "embedpool/eval/task_kind.hpp"
 #include "program/program.hpp"
@@ -105,9 +107,9 @@ TEST_CASE("the bundled data has a set of every kind, which gets a finite score a
     REQUIRE(std::filesystem::is_directory(fixture.folder / ("scores/" + name)));
     for (const auto& file : std::filesystem::directory_iterator(fixture.folder / ("scores/" + name))) {
       const auto result = nlohmann::json::parse(read_file(file.path()));  // a number that is not finite would be null
-      for (const auto& [metric, value] : result.at("metrics").items()) {
-        CAPTURE(metric);
-        CHECK((value.is_number() && std::isfinite(value.get<double>())));
+      for (const auto& metric : result.at("metrics").items()) {
+        CAPTURE(metric.key());
+        CHECK((metric.value().is_number() && std::isfinite(metric.value().get<double>())));
       }
       for (const auto& score : result.at("item_scores")) CHECK(score.is_number());
       CHECK(result.at("item_scores").size() == items.at(name));

@@ -73,9 +73,9 @@ void check_finite(const test::TemporaryFolder& folder, TaskKind kind) {
   const Matrix<float> ones = Matrix<float>::Ones(n, 3), zeros = Matrix<float>::Zero(n, 3);
   for (const Matrix<float>& embeddings : {ramp, ones, zeros}) {
     const TaskResult result = task.evaluate(rows_of(embeddings), serial);
-    for (const auto& [name, value] : result.metrics) {
-      CAPTURE(name);
-      CHECK(std::isfinite(value));
+    for (const auto& metric : result.metrics) {
+      CAPTURE(metric.first);
+      CHECK(std::isfinite(metric.second));
     }
     for (const double score : result.item_scores) CHECK(std::isfinite(score));
   }
