@@ -1,6 +1,7 @@
 #pragma once
-#include <CLI/CLI.hpp>
 #include <exception>
+
+#include "command_line_app.hpp"
 
 namespace embedpool::program {
 
@@ -16,6 +17,7 @@ void add_nearest_command(CLI::App& program);
 void add_train_command(CLI::App& program);
 void add_evaluate_command(CLI::App& program);
 void add_compare_command(CLI::App& program);
+void add_layers_command(CLI::App& program);
 void add_merge_command(CLI::App& program);
 
 }  // namespace embedpool::program

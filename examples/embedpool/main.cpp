@@ -45,6 +45,7 @@ int main(int argc, char** argv) {
   add_train_command(program);
   add_evaluate_command(program);
   add_compare_command(program);
+  add_layers_command(program);
   add_merge_command(program);
   try {
     program.parse(argc, argv);

@@ -23,10 +23,12 @@ double Progress::seconds() const { return std::chrono::duration<double>(Clock::n
 
 std::string Progress::report() const {
   const double elapsed = std::max(seconds(), 1e-3);
+  const std::string start = "embedpool: " + what_ + ": " + detail_;
+  if (texts_ == 0) return start;  // work on something else than texts
   char text[120];
   std::snprintf(text, sizeof text, "%td texts, %.1f texts/s, %.0f tokens/s", texts_,
                 static_cast<double>(texts_) / elapsed, static_cast<double>(tokens_) / elapsed);
-  return "embedpool: " + what_ + ": " + (detail_.empty() ? "" : detail_ + ", ") + text;
+  return start + (detail_.empty() ? "" : ", ") + text;
 }
 
 std::string Progress::number(double value) {
