@@ -74,6 +74,9 @@ io::TextLayout cut(io::TextLayout layout, const std::optional<Index>& max_tokens
 
 void check_data(const TrainOptions& options) {
   const TrainingData data = read(options.data, options, options.examples);
+  for (const std::string& task : options.learning.without_in_batch)
+    if (std::find(data.groups.begin(), data.groups.end(), task) == data.groups.end())
+      throw ShapeError("--no-in-batch-negatives " + task + ": the data has no task '" + task + "'");
   BatchPlan(groups_of(data), batch_size(options, data), options.learning.seed, mixing(options));
   if (!options.held_out.empty())
     BatchPlan(groups_of(read(options.held_out, options, 0)), options.learning.batch, 0, mixing(options));

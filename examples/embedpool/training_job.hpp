@@ -49,7 +49,8 @@ class TrainingJob {
   std::optional<BatchPlan> plan_{};
 };
 
-/// Refuses data and batches that a training with these flags would refuse, before a long one begins.
+/// Refuses data, batches and tasks of --no-in-batch-negatives that a training with these flags would refuse, before a long
+/// one begins.
 void check_data(const TrainOptions& options);
 
 /// Trains LoRA pairs and the head together; the result lies in the job's settings. False when interrupted.

@@ -196,6 +196,7 @@ TEST_CASE("what cannot be trained is refused by name before anything is written"
   refused({"--batch", "13"}, {"batch plan"});
   refused({"--max-tokens", "50", "--strict", "--head-steps", "0"}, {"training text", "longer than 50 tokens"});
   refused({"--instruction", "none=x"}, {"no task 'none'"});
+  refused({"--no-in-batch-negatives", "none"}, {"no task 'none'"});
   refused({"--lr", "1e30", "--steps", "30", "--clip", "0", "--warmup", "0", "--design", "1"}, {"training: step", "batch"});
   CHECK(fixture.train("skips", {"--data", broken, "--skip-bad-lines", "--steps", "1"}).status == 0);
   const Outcome again = fixture.train("skips", {"--steps", "1"});
