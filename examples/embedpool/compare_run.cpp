@@ -11,6 +11,7 @@
 #include "peak_memory.hpp"
 #include "progress.hpp"
 #include "text_file.hpp"
+#include "trained_head.hpp"
 #include "training.hpp"
 #include "training_job.hpp"
 
@@ -126,6 +127,21 @@ void check_all_data(const CompareOptions& options, const std::vector<ComparedSys
   }
 }
 
+/// Refuses flags that do not fit the model or each other, before anything is written.
+void check_reading(const ComparedSystem& system, const Model& model) {
+  try {
+    TrainOptions training = system.training;
+    training.model = model.path();
+    if (!system.untrained) apply_recipe(training);
+    Settings settings = resolve(training, model);
+    if (system.untrained || !training.head.empty()) return;
+    const Index width = model.decoder().width(), slots = settings.reading.slots(model.decoder().layers());
+    new_head(training.head_options, width, slots).init<float>(width, slots, 0);
+  } catch (const ShapeError& error) {
+    throw ShapeError("system '" + system.name + "': " + error.what());
+  }
+}
+
 /// The flags of a system's folder are those of now.
 void check_flags(const CompareOptions& options, const ComparedSystem& system) {
   const files::path file = files::path(options.output) / system.folder / "system.json";
@@ -161,6 +177,7 @@ ComparedRun run_comparison(const CompareOptions& options) {
   const std::vector<io::TaskFolder> folders = chosen_tasks(options.data, options.tasks);
   check_all_data(options, systems, folders);
   const Model model(options.model);
+  for (const ComparedSystem& system : systems) check_reading(system, model);
   const io::Json plan = settled_plan(options, model, systems, folders);
   const Index steps = plan.at("steps").get<Index>();
   for (const ComparedSystem& system : systems) check_flags(options, system);

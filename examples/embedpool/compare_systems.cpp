@@ -1,3 +1,4 @@
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 
@@ -7,11 +8,11 @@
 namespace embedpool::program {
 namespace {
 
-/// Letters, digits, dots and underscores of a name, a hyphen for each run of others.
+/// Letters, digits and underscores of a name, a hyphen for each run of others: never a file of the output or a way out of it.
 std::string folder_name(const std::string& name) {
   std::string folder;
   for (const char c : name) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_';
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
     if (plain) folder += c;
     else if (!folder.empty() && folder.back() != '-') folder += '-';
   }
@@ -49,16 +50,20 @@ void refuse_own_flags(const std::vector<std::string>& flags, const std::vector<s
 
 TrainOptions parsed(const std::vector<std::string>& flags, const std::vector<std::string>& train_data) {
   CLI::App app;
+  app.set_help_flag();
   TrainOptions options;
   add_train_options(app, options);
   std::vector<std::string> arguments = flags;
   arguments.insert(arguments.end(), {"--output", "folder"});
-  if (std::find(flags.begin(), flags.end(), "--data") == flags.end()) {
+  const bool own_data = std::find(flags.begin(), flags.end(), "--data") != flags.end();
+  if (!own_data) {
     arguments.push_back("--data");
     arguments.insert(arguments.end(), train_data.begin(), train_data.end());
+    if (train_data.empty()) arguments.push_back("none");
   }
   std::reverse(arguments.begin(), arguments.end());  // the order in which CLI11 takes them
   app.parse(arguments);
+  if (!own_data) options.data = train_data;
   return options;
 }
 
@@ -77,6 +82,8 @@ std::vector<std::string> training_files(const CompareOptions& options) {
 void add_system(std::vector<ComparedSystem>& systems, ComparedSystem system, const std::vector<std::string>& train_data) {
   system.folder = folder_name(system.name);
   if (system.folder.empty()) throw ShapeError("a name needs letters or digits");
+  for (const char* own : {"keys", "timing"})
+    if (system.folder == own) throw ShapeError("'" + system.name + "' is a folder of compare itself");
   for (const ComparedSystem& other : systems)
     if (other.folder == system.folder) throw ShapeError("'" + system.name + "' and '" + other.name + "' would share a folder");
   refuse_own_flags(system.flags, {"--output", "--seed", "--resume", "--key-cache"});
@@ -84,6 +91,7 @@ void add_system(std::vector<ComparedSystem>& systems, ComparedSystem system, con
     system.training = parsed(system.flags, train_data);
     TrainOptions recipe = system.training;  // what contradicts itself is found before anything is trained
     apply_recipe(recipe);
+    if (system.untrained && recipe.design) throw ShapeError("--design: is a training; say --mask and --pooling of what is untrained");
   } catch (const CLI::ParseError& error) {
     throw ShapeError(error.what());
   }
@@ -119,16 +127,19 @@ std::vector<ComparedSystem> configured_systems(const std::string& file, const st
 
 std::vector<ComparedSystem> compared_systems(const CompareOptions& options) {
   const std::vector<std::string> files = training_files(options);
-  if (files.empty())
-    throw FileError(options.data + "/train", "", "holds no .jsonl or .jsonl.gz file; name the training data by --train-data");
-  if (!options.config.empty()) return configured_systems(options.config, files);
-  std::vector<int> designs = options.designs;
-  if (designs.empty()) designs = {1, 2, 3, 4, 5};
   std::vector<ComparedSystem> systems;
-  for (const int design : designs) {
-    const std::string number = std::to_string(design);
-    add_system(systems, {"design " + number, {}, {"--design", number}}, files);
+  if (!options.config.empty()) {
+    systems = configured_systems(options.config, files);
+  } else {
+    const std::vector<int> all = {1, 2, 3, 4, 5};
+    for (const int design : options.designs.empty() ? all : options.designs) {
+      const std::string number = std::to_string(design);
+      add_system(systems, {"design " + number, {}, {"--design", number}}, files);
+    }
   }
+  for (const ComparedSystem& system : systems)
+    if (!system.untrained && system.training.data.empty())
+      throw FileError(options.data + "/train", "", "holds no .jsonl or .jsonl.gz file; name the training data by --train-data");
   return systems;
 }
 
