@@ -17,6 +17,7 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 import warnings
@@ -138,12 +139,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in ("train", "test", "clustered"):
             data[name].tofile(Path(folder) / f"{name}.f32")
-        for _ in range(arguments.rounds):
+        for turn in range(arguments.rounds):
             for task in TASKS:
                 for threads in arguments.threads:
                     mine = ours(arguments.benchmarks, task, folder, threads)
                     time.sleep(0.05)
-                    runs.setdefault((task, threads), []).append((mine, theirs(task, data, threads)))
+                    peer = theirs(task, data, threads)
+                    runs.setdefault((task, threads), []).append((mine, peer))
+                    print(f"round {turn + 1} of {arguments.rounds}: {task}, {threads} threads: scikit-learn {peer['ms']:.0f} ms, "
+                          f"embedpool {mine['ms']:.0f} ms", file=sys.stderr, flush=True)
                     time.sleep(0.05)  # scikit-learn's threads fall asleep
     print("| work | threads | scikit-learn, ms | embedpool, ms | embedpool / scikit-learn, median (range) | of the f32 peak "
           "| found: theirs / ours |")
