@@ -1,6 +1,8 @@
+#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "command.hpp"
+#include "command_line.hpp"
 #include "compare_report.hpp"
 #include "evaluation.hpp"
 
@@ -49,15 +51,8 @@ void add_compare_command(CLI::App& program) {
       "Examples:\n"
       "  embedpool compare --model m.gguf --data data --minutes 10 --seeds 3 --output comparison\n"
       "  embedpool compare --model m.gguf --data data --config examples/comparisons/quick.json --max-items 100 --output quick");
-  command->callback([options, &program] {
-    options->command = "embedpool compare";
-    for (const CLI::Option* option : program.get_subcommand("compare")->get_options()) {
-      if (option->count() == 0) continue;
-      options->command += " " + option->get_name();
-      if (option->get_items_expected_max() == 0) continue;
-      for (const std::string& value : option->results())
-        options->command += " " + (value.find_first_of(" '\"{}") == std::string::npos ? value : "'" + value + "'");
-    }
+  command->callback([options, command] {
+    options->command = command_line(*command);
     const ComparedRun run = run_comparison(*options);
     write_comparison_report(*options, run);
     std::printf("%s/report.html\n", options->output.c_str());

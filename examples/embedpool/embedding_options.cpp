@@ -1,5 +1,7 @@
 #include "embedding_options.hpp"
 
+#include <CLI/CLI.hpp>
+
 namespace embedpool::program {
 namespace {
 
@@ -110,6 +112,17 @@ void add_run_options(CLI::App& command, EmbeddingOptions& options) {
       ->type_name("N")->check(CLI::Range(1, 1 << 24))->capture_default_str()->group(group);
   command.add_flag("--quiet", options.quiet, "no progress on standard error")->group(group);
   command.add_flag("--verbose", options.verbose, "print the settings in effect on standard error")->group(group);
+}
+
+void add_task_options(CLI::App& command, std::vector<std::string>& tasks, Index& max_items) {
+  command.add_option("--tasks", tasks, "names of data sets, or kinds such as sts. Default: all")
+      ->type_name("NAME");
+  command
+      .add_option("--max-items", max_items,
+                   "sample at most N items of each data set (pairs, texts, queries with ten documents each ...), always "
+                   "the same ones: minutes in place of hours, and scores to compare with each other alone. Default: 0, all")
+      ->check(CLI::IsMember({0}) | CLI::Range(Index(3), Index(1) << 32))
+      ->type_name("N");
 }
 
 void add_input_format_option(CLI::App& command, EmbeddingOptions& options) {

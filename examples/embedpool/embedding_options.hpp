@@ -1,8 +1,9 @@
 #pragma once
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "command_line_app.hpp"
 #include "embedpool/core/types.hpp"
 #include "text_input.hpp"
 
@@ -30,6 +31,8 @@ void add_key_options(CLI::App& command, EmbeddingOptions& options);
 void add_saved_options(CLI::App& command, EmbeddingOptions& options);
 /// How the work is done: arithmetic, threads, batches, messages.
 void add_run_options(CLI::App& command, EmbeddingOptions& options);
+/// --tasks and --max-items, of the data sets that are scored.
+void add_task_options(CLI::App& command, std::vector<std::string>& tasks, Index& max_items);
 /// --input-format
 void add_input_format_option(CLI::App& command, EmbeddingOptions& options);
 

@@ -43,17 +43,6 @@ std::vector<io::TaskFolder> chosen_tasks(const std::string& data, const std::vec
   return chosen;
 }
 
-void add_task_options(CLI::App& command, std::vector<std::string>& tasks, Index& max_items) {
-  command.add_option("--tasks", tasks, "names of data sets, or kinds such as sts. Default: all")
-      ->type_name("NAME");
-  command
-      .add_option("--max-items", max_items,
-                   "sample at most N items of each data set (pairs, texts, queries with ten documents each ...), always "
-                   "the same ones: minutes in place of hours, and scores to compare with each other alone. Default: 0, all")
-      ->check(CLI::IsMember({0}) | CLI::Range(Index(3), Index(1) << 32))
-      ->type_name("N");
-}
-
 std::filesystem::path score_file(const std::filesystem::path& output, const io::TaskFolder& folder) {
   return output / std::string(name_of(folder.kind)) / (folder.name + ".json");
 }

@@ -14,9 +14,6 @@ namespace embedpool::program {
 /// Errors  FileError naming a task that is not there
 std::vector<io::TaskFolder> chosen_tasks(const std::string& data, const std::vector<std::string>& tasks);
 
-/// Adds --tasks and --max-items.
-void add_task_options(CLI::App& command, std::vector<std::string>& tasks, Index& max_items);
-
 /// Where the scores of a data set lie: OUTPUT/KIND/NAME.json.
 std::filesystem::path score_file(const std::filesystem::path& output, const io::TaskFolder& folder);
 

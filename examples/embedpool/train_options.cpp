@@ -1,5 +1,7 @@
 #include "train_options.hpp"
 
+#include <CLI/CLI.hpp>
+
 #include "embedpool/pooling/any_head.hpp"
 
 namespace embedpool::program {

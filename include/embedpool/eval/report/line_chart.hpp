@@ -84,8 +84,11 @@ inline std::string draw(const LineChart& chart) {
     const std::string_view colour = series_colour(look), dashes = line.dashed ? "6 4" : "";
     const auto known = [&](std::size_t i) { return i < line.y.size() && drawable(line.y[i]); };
     std::string path;
-    for (std::size_t i = 0; i < line.y.size(); ++i)
-      if (known(i)) path += (known(i - 1) ? "L" : "M") + compact(place_x(chart.x[i])) + " " + compact(place_y(line.y[i]));
+    for (std::size_t i = 0; i < line.y.size(); ++i) {
+      if (!known(i)) continue;
+      path += known(i - 1) ? 'L' : 'M';
+      path += compact(place_x(chart.x[i])) + " " + compact(place_y(line.y[i]));
+    }
     if (!path.empty()) svg.stroke_path(path, colour, 2, dashes);
     for (std::size_t i = 0; i < line.y.size(); ++i) {
       const bool alone = !known(i - 1) && !known(i + 1);  // a line would not show it
