@@ -1,0 +1,120 @@
+#include <algorithm>
+
+#include "program/program.hpp"
+
+using namespace embedpool;
+using namespace embedpool::test;
+
+namespace {
+
+/// A small model and data sets of two kinds.
+struct Fixture {
+  Folder folder{};
+  std::string model = (folder / "model").string();
+  std::string data = (folder / "data").string();
+
+  Fixture() {
+    write_llama(model, {.layers = 3});
+    write_byte_tokenizer(model, false);
+    std::string pairs = "score\tsentence1\tsentence2\n", labelled = "label\ttext\n";
+    for (int i = 0; i < 12; ++i) {
+      const std::string word(1 + static_cast<std::size_t>(i % 4), static_cast<char>('a' + i));
+      pairs += std::to_string(i % 5) + "\ta " + word + "\tthe " + word + "\n";
+      labelled += std::string(i % 2 ? "odd" : "even") + "\ta " + word + "\n";
+    }
+    write("data/sts/Pairs/test.tsv", pairs);
+    write("data/clustering/Words/test.tsv", labelled);
+  }
+  std::string write(const std::string& name, const std::string& content) const {
+    std::filesystem::create_directories((folder / name).parent_path());
+    return folder.write(name, content);
+  }
+  Outcome layers(const std::string& output, std::vector<std::string> flags = {}) const {
+    flags.insert(flags.begin(), {"layers", "--model", model, "--data", data, "--output", (folder / output).string()});
+    return run(flags);
+  }
+  nlohmann::json json(const std::string& name) const { return nlohmann::json::parse(read_file(folder / name)); }
+};
+
+}  // namespace
+
+TEST_CASE("layers: every layer has the score that evaluate gives it, and the report is in four files") {
+  const Fixture fixture;
+  const Outcome outcome = fixture.layers("out");
+  CAPTURE(outcome.error);
+  REQUIRE(outcome.status == 0);
+  CHECK(fixture.folder.path() / "out/layers.html\n" == outcome.output);
+  const auto report = fixture.json("out/layers.json");
+  CHECK(report.at("layers") == 3);
+  const auto& pairs = report.at("tasks").at(1).at("task") == "Pairs" ? report.at("tasks").at(1) : report.at("tasks").at(0);
+  CHECK(pairs.at("calibrated").size() == 4);
+  for (int layer = 0; layer <= 3; ++layer) {
+    const std::string folder = "scores" + std::to_string(layer);
+    REQUIRE(run({"evaluate", "--model", fixture.model, "--data", fixture.data, "--tasks", "sts", "--layer", std::to_string(layer),
+                 "--output", (fixture.folder / folder).string()}).status == 0);
+    // Evaluated vectors are divided by their lengths first: cosines may differ in their last bit, ranks do not.
+    CHECK(pairs.at("raw").at(static_cast<std::size_t>(layer)).get<double>() ==
+          doctest::Approx(fixture.json(folder + "/sts/Pairs.json").at("main_score").get<double>()).epsilon(1e-9));
+  }
+  const auto& raw = report.at("similarity").at("raw");
+  CHECK(raw.at("linear_cka").at(2).at(2) == 1.0);
+  CHECK(raw.at("cosine").at(0).at(3) == raw.at("cosine").at(3).at(0));
+  const std::string rows = read_file(fixture.folder / "out/layers.csv");
+  CHECK(std::count(rows.begin(), rows.end(), '\n') == 1 + 2 * 4);
+  CHECK(read_file(fixture.folder / "out/layers.md").find("How alike the layers are") != std::string::npos);
+  const std::string page = read_file(fixture.folder / "out/layers.html");
+  CHECK(page.find("<svg") != std::string::npos);
+  CHECK(page.find("nan") == std::string::npos);
+}
+
+TEST_CASE("layers: the same text behind all others has one state in layer 0, which is like nothing") {
+  const Fixture fixture;
+  const Outcome outcome = fixture.layers("out", {"--tasks", "sts", "--pooling", "last", "--append-eos"});
+  CAPTURE(outcome.error);
+  REQUIRE(outcome.status == 0);
+  const auto report = fixture.json("out/layers.json");
+  CHECK(report.at("similarity").at("raw").at("linear_cka").at(0).at(0) == 0.0);
+  CHECK(report.at("tasks").at(0).at("raw").at(0) == 0.0);
+}
+
+TEST_CASE("layers: a trained head over layers says where it looks") {
+  const Fixture fixture;
+  std::string lines;
+  for (int i = 0; i < 8; ++i) {
+    const std::string word(2, static_cast<char>('a' + i));
+    lines += "{\"query\": \"a " + word + "\", \"positive\": \"the " + word + "\"}\n";
+  }
+  const std::string data = fixture.write("train.jsonl", lines), trained = (fixture.folder / "trained").string();
+  const Outcome training = run({"train", "--model", fixture.model, "--data", data, "--output", trained, "--design", "3",
+                                "--steps", "2", "--warmup", "1", "--batch", "4", "--lora-rank", "2", "--quiet"});
+  CAPTURE(training.error);
+  REQUIRE(training.status == 0);
+  const Outcome outcome = fixture.layers("out", {"--trained", trained});
+  CAPTURE(outcome.error);
+  REQUIRE(outcome.status == 0);
+  const auto report = fixture.json("out/layers.json");
+  for (const auto& task : report.at("tasks")) {
+    const auto shares = task.at("attention").get<std::vector<double>>();
+    REQUIRE(shares.size() == 4);
+    CHECK(shares[0] == 0);  // a trained head reads layers 1 to L
+    CHECK(shares[1] + shares[2] + shares[3] == doctest::Approx(1).epsilon(1e-5));  // sums of floats
+  }
+  CHECK(read_file(fixture.folder / "out/layers.html").find("Where the trained head looks") != std::string::npos);
+}
+
+TEST_CASE("layers: flags that make no sense, unknown tasks and bad data are refused by name, and nothing is written") {
+  const Fixture fixture;
+  const auto refused = [&](const std::vector<std::string>& flags, const std::vector<std::string>& parts) {
+    const Outcome outcome = fixture.layers("bad", flags);
+    CAPTURE(outcome.error);
+    CHECK(outcome.status == 2);
+    for (const std::string& part : parts) CHECK(outcome.error.find(part) != std::string::npos);
+    CHECK(!std::filesystem::exists(fixture.folder / "bad"));
+  };
+  refused({"--layer", "1"}, {"--layer", "every layer"});
+  refused({"--tasks", "stss"}, {fixture.data, "stss"});
+  refused({"--trained", "nowhere"}, {"nowhere"});
+  refused({"--similarity-texts", "1"}, {"--similarity-texts"});
+  fixture.write("data/sts/Pairs/test.tsv", "score\tsentence1\tsentence2\n1\ta\tb\nmuch\tc\td\n");
+  refused({"--tasks", "sts"}, {"Pairs/test.tsv", "line 3", "much"});
+}
