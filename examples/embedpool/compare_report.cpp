@@ -60,9 +60,10 @@ void add_recommendations(report::Document& document, const ComparedRun& run, con
   }
   document.list(lines);
   document.paragraph(
-      "A system counts as better than another where it has the higher mean with every seed, and the signed-rank test over the "
-      "kind's data sets, or inside more than half of them and against it inside none, gives p <= 0.05 after Holm's correction. "
-      "Scores are main metrics x 100.");
+      "A system counts as better than another if it has the higher mean with every seed and a test says so too: Wilcoxon's "
+      "signed-rank test over the kind's data sets, or the one inside more than half of them while none says the contrary, each "
+      "with p ≤ 0.05 after Holm's correction. A difference that is not shown may still be there. Scores are main "
+      "metrics x 100.");
 }
 
 void add_scores(report::Document& document, const ScoreTable& table) {
@@ -78,9 +79,10 @@ void add_tests(report::Document& document, const ScoreTable& table, const Tests&
   if (table.system_count() < 2) return;
   document.heading("Differences over data sets");
   document.paragraph(
-      "Wilcoxon's signed-rank test, two-sided, each data set one pair of scores (means over seeds); p after Holm's correction "
-      "over the pairs of a table. * p <= 0.05, ** p <= 0.01, *** p <= 0.001. The interval of the mean difference is a bootstrap "
-      "over data sets, 95 %.");
+      "Wilcoxon's signed-rank test, two-sided: each data set gives one pair of scores, which are means over seeds; n counts those "
+      "that differ. Holm's correction is over the pairs of systems of a table. * p ≤ 0.05, ** p ≤ 0.01, *** p "
+      "≤ 0.001, after it. The interval is that of the mean difference, by bootstrap over data sets. The rank-biserial "
+      "correlation goes from -1 (second higher everywhere) to 1 (first higher everywhere).");
   if (const std::string limit = tests.all.limit(alpha); !limit.empty()) document.paragraph("All data sets: " + limit + ".");
   document.table(pair_table(tests.all, alpha));
   const std::vector<double> ranks = average_rank_of_systems(table, table.tasks_of(""));
@@ -103,9 +105,9 @@ void add_tests(report::Document& document, const ScoreTable& table, const Tests&
   }
   document.heading("Differences inside data sets");
   document.paragraph(
-      "The same test with each query, pair or text as one pair of scores (means over seeds): what it says holds for these "
-      "trained systems on texts like these. Numbers are mean item scores x 100 less those of the system with the highest one "
-      "(bold); stars say that the two differ. All pairs are in pairs.csv.");
+      "The same test inside each data set, where each query, pair or text gives one pair of scores. What it says holds for these "
+      "trained systems on texts like these. Stars, as above, say that a system differs from the one with the highest mean; the "
+      "correction is over all pairs of systems on the data set. All pairs are in pairs.csv.");
   document.table(item_table(table, tests.by_task, alpha));
   document.list(item_notes(table));
 }
@@ -114,9 +116,9 @@ void add_repetition(report::Document& document, const CompareOptions& options, c
   document.heading("Cost");
   document.table(cost_table(run));
   document.paragraph(
-      "Time is that of training, with the head that comes before LoRA and calibration, the mean over seeds; work that was done "
-      "twice because a run was cut off counts twice, and kept keys that another run computed count nothing. Memory is the largest "
-      "resident memory of the process in training, mapped model file included. Parameters are those in adapter and head.");
+      "Time is the mean over seeds of a whole training, head and calibration included. Work done twice because a run was cut off "
+      "counts twice; keys that another seed has computed and kept count nothing. Memory is the largest resident memory during "
+      "training, with the model file. Parameters are those of adapter and head.");
   document.heading("To repeat it");
   document.code(options.command);
   std::vector<std::string> facts = {
@@ -127,7 +129,7 @@ void add_repetition(report::Document& document, const CompareOptions& options, c
       "model digest (FNV-1a): " + run.plan.at("model_digest").get<std::string>()};
   if (options.max_items > 0)
     facts.push_back("each data set is a sample of at most " + std::to_string(options.max_items) +
-                    " items: its scores are to compare with each other alone");
+                    " items: scores are comparable with each other, not with those of whole data sets");
   document.list(facts);
   document.subheading("Systems");
   std::vector<std::string> systems;

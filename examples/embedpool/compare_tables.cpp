@@ -28,16 +28,23 @@ std::string short_p(double p) {
   std::snprintf(text, sizeof text, p < 0.001 ? "%.1e" : "%.3f", p);
   return text;
 }
+/// Of seeds that are all the same, as those of an untrained system, the score alone.
 std::string score_text(const Spread& spread) {
-  return fixed(100 * spread.mean, 1) + (spread.count > 1 ? " ± " + fixed(100 * spread.deviation, 1) : "");
+  return fixed(100 * spread.mean, 1) + (spread.high > spread.low ? " ± " + fixed(100 * spread.deviation, 1) : "");
 }
-std::string verdict_text(Verdict verdict, double p) {
+/// 1330000 as 1,330,000.
+std::string grouped(Index value) {
+  std::string text = std::to_string(value);
+  for (Index at = static_cast<Index>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<std::size_t>(at), ",");
+  return text;
+}
+std::string verdict_text(Verdict verdict, const Comparison& comparison) {
   switch (verdict) {
     case Verdict::impossible: return "too few to tell";
     case Verdict::not_significant: return "not significant";
     case Verdict::significant: break;
   }
-  return std::string(stars(p));
+  return (comparison.test.rank_biserial() > 0 ? "first higher " : "second higher ") + std::string(stars(comparison.adjusted_p));
 }
 /// Makes the largest of a row strong.
 void mark_best(std::vector<Cell>& cells, const std::vector<double>& scores, std::size_t first) {
@@ -128,22 +135,23 @@ report::HeatMap difference_map(const ScoreTable& table) {
 }
 
 Table pair_table(const ComparisonFamily& family, double alpha) {
-  Table result{"Pairs of systems over " + family.items + " of " + family.scope + "; differences are first less second, x 100",
-               {"first", "second", "mean difference", "95 % interval", "median difference", "n", "rank-biserial", "p", "p (Holm)", "verdict"}, {}};
+  const std::string scope = family.scope == "all" ? "all " + family.items : "the " + family.items + " of " + family.scope;
+  Table result{"Pairs of systems over " + scope + "; differences are first less second, x 100",
+               {"first and second", "mean difference", "95 % interval", "median", "n", "rank-biserial", "p", "p (Holm)", "verdict"}, {}};
   for (std::size_t i = 0; i < family.comparisons.size(); ++i) {
     const Comparison& c = family.comparisons[i];
     const Verdict verdict = family.verdict(i, alpha);
-    result.rows.push_back({c.first, c.second, fixed(100 * (c.mean_first - c.mean_second), 2),
+    result.rows.push_back({c.first + " – " + c.second, fixed(100 * (c.mean_first - c.mean_second), 2),
                            fixed(100 * c.mean_difference.low, 2) + " to " + fixed(100 * c.mean_difference.high, 2),
                            fixed(100 * c.median_difference, 2), std::to_string(c.test.n), fixed(c.test.rank_biserial(), 2),
                            short_p(c.test.p), short_p(c.adjusted_p),
-                           Cell{verdict_text(verdict, c.adjusted_p), verdict == Verdict::significant}});
+                           Cell{verdict_text(verdict, c), verdict == Verdict::significant}});
   }
   return result;
 }
 
 Table item_table(const ScoreTable& table, const std::vector<ComparisonFamily>& by_task, double alpha) {
-  Table result{"Inside each data set: mean item score less the highest, with stars where they differ",
+  Table result{"Inside each data set: mean item score x 100 of the highest (bold), and of the others less that",
                with_front({"data set", "items"}, table.systems()), {}};
   for (Index t = 0; t < table.task_count(); ++t) {
     const ComparisonFamily& family = by_task[static_cast<std::size_t>(t)];
@@ -155,7 +163,8 @@ Table item_table(const ScoreTable& table, const std::vector<ComparisonFamily>& b
       means.push_back(mean_of(scores));
     }
     const Index best = std::max_element(means.begin(), means.end()) - means.begin();
-    std::vector<Cell> row{family.scope, std::to_string(items) + " " + family.items};
+    const bool decides = family.comparisons.empty() || family.can_decide(alpha);
+    std::vector<Cell> row{family.scope, family.items + ": " + std::to_string(items) + (decides ? "" : ", too few to tell")};
     for (Index s = 0; s < table.system_count(); ++s) {
       const double mean = means[static_cast<std::size_t>(s)], least = means[static_cast<std::size_t>(best)];
       if (s == best) {
@@ -166,7 +175,7 @@ Table item_table(const ScoreTable& table, const std::vector<ComparisonFamily>& b
       for (std::size_t i = 0; i < family.pairs.size(); ++i)
         if (family.pairs[i] == std::pair(std::min(s, best), std::max(s, best)) && family.verdict(i, alpha) == Verdict::significant)
           text += stars(family.comparisons[i].adjusted_p);
-      row.emplace_back(family.can_decide(alpha) ? text : text + " (too few to tell)");
+      row.emplace_back(text);
     }
     result.rows.push_back(std::move(row));
   }
@@ -176,23 +185,23 @@ Table item_table(const ScoreTable& table, const std::vector<ComparisonFamily>& b
 std::vector<std::string> item_notes(const ScoreTable& table) {
   std::vector<std::string> notes;
   for (const std::string& kind : table.kinds()) {
-    if (kind == "sts") notes.push_back("sts: an item is a pair, 1 - 6 d^2 / (n^2 - 1) with d the difference of its two ranks; their mean is Spearman's correlation where nothing ties.");
-    if (kind == "pairclassification") notes.push_back("pairclassification: an item is a positive pair, the precision at its place; their mean is the average precision.");
-    if (kind == "clustering") notes.push_back("clustering: an item is a whole clustering, of which a data set has few: seldom enough for a test.");
-    if (kind == "bitext") notes.push_back("bitext: an item is 1 where the translation is found; their mean is the accuracy, while the score is F1.");
+    if (kind == "sts") notes.push_back("sts: an item is a pair, its score 1 - 6 d² / (n² - 1) with d the difference of its two ranks; the mean is Spearman's correlation where nothing ties.");
+    if (kind == "pairclassification") notes.push_back("pairclassification: an item is a positive pair, its score the precision at its place; the mean is the average precision.");
+    if (kind == "clustering") notes.push_back("clustering: an item is a whole clustering; a data set has few of them, seldom enough for a test.");
+    if (kind == "bitext") notes.push_back("bitext: an item is a sentence, its score 1 where the translation is found; the mean is the accuracy, while the data set's score is F1.");
   }
   notes.push_back("All other kinds: the mean of the items is the score.");
   return notes;
 }
 
 Table cost_table(const ComparedRun& run) {
-  Table result{"Cost of training once", {"system", "time", "memory", "trained parameters"}, {}};
+  Table result{"Cost of training once", {"system", "time, [h:]min:s", "memory, MiB", "trained parameters"}, {}};
   for (std::size_t s = 0; s < run.systems.size(); ++s) {
     const SystemCost& cost = run.costs[s];
     const bool untrained = run.systems[s].untrained;
     result.rows.push_back({run.systems[s].name, untrained ? "none" : Progress::clock(cost.train_seconds),
-                           cost.peak_memory > 0 ? fixed(static_cast<double>(cost.peak_memory) / (1 << 20), 0) + " MiB" : "not known",
-                           untrained ? "0" : fixed(static_cast<double>(cost.parameters) / 1e6, 3) + " million"});
+                           cost.peak_memory > 0 ? fixed(static_cast<double>(cost.peak_memory) / (1 << 20), 0) : "not known",
+                           untrained ? "0" : grouped(cost.parameters)});
     if (untrained) result.rows.back()[2] = "none";
   }
   return result;
