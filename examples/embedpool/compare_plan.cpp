@@ -62,9 +62,14 @@ Index measured_steps(const CompareOptions& options, const Model& model, const st
 
 io::Json settled_plan(const CompareOptions& options, const Model& model, const std::vector<ComparedSystem>& systems,
                       const std::vector<io::TaskFolder>& folders) {
-  io::Json plan = {{"model", model.path()}, {"model_digest", digest_of(model.path())}, {"max_items", options.max_items},
-                   {"compute", options.compute}, {"evaluated_tokens", options.evaluated_tokens.value_or(0)},
-                   {"minutes", options.minutes.value_or(0)}, {"training_data", io::Json::object()}, {"data_sets", io::Json::object()}};
+  io::Json plan = {{"model", model.path()},
+                   {"model_digest", digest_of(model.path())},
+                   {"max_items", options.max_items},
+                   {"compute", options.compute},
+                   {"evaluated_tokens", options.evaluated_tokens.value_or(0)},
+                   {"minutes", options.minutes.value_or(0)},
+                   {"training_data", io::Json::object()},
+                   {"data_sets", io::Json::object()}};
   for (const ComparedSystem& system : systems)
     for (const std::string& file : system.training.data)
       if (!plan["training_data"].contains(file)) plan["training_data"][file] = digest_of(file);
@@ -78,7 +83,8 @@ io::Json settled_plan(const CompareOptions& options, const Model& model, const s
     if (options.minutes) plan["steps"] = object.integer("steps", 1, Index(1) << 40);
     const auto same = [&](const std::string& key, const io::Json& before, const io::Json& now) {
       if (before != now)
-        object.fail(key, "was " + before.dump().substr(0, 200) + ", now it is " + now.dump().substr(0, 200) + "; name another output folder");
+        object.fail(key, "was " + before.dump().substr(0, 200) + ", now it is " + now.dump().substr(0, 200) +
+                             "; name another output folder");
     };
     for (const auto& [key, now] : plan.items()) {
       if (!now.is_object()) {

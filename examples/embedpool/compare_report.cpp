@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <thread>
 
 #include "compare_tables.hpp"
@@ -29,7 +30,8 @@ struct Tests {
       by_kind.push_back(compare_over_data_sets(table, table.tasks_of(kind), kind, executor));
     BootstrapOptions fewer;
     fewer.resamples = 2000;  // of thousands of items, for each pair and data set
-    for (Index t = 0; t < table.task_count(); ++t) by_task.push_back(compare_within_data_set(table, t, executor, fewer));
+    for (Index t = 0; t < table.task_count(); ++t)
+      by_task.push_back(compare_within_data_set(table, t, executor, fewer));
   }
 };
 
@@ -60,8 +62,10 @@ void add_recommendations(report::Document& document, const ComparedRun& run, con
   }
   document.list(lines);
   document.paragraph(
-      "A system counts as better than another if it has the higher mean with every seed and a test says so too: Wilcoxon's "
-      "signed-rank test over the kind's data sets, or the one inside more than half of them while none says the contrary, each "
+      "A system counts as better than another if it has the higher mean with every seed and a test says so too: "
+      "Wilcoxon's "
+      "signed-rank test over the kind's data sets, or the one inside more than half of them while none says the "
+      "contrary, each "
       "with p ≤ 0.05 after Holm's correction. A difference that is not shown may still be there. Scores are main "
       "metrics x 100.");
 }
@@ -69,44 +73,54 @@ void add_recommendations(report::Document& document, const ComparedRun& run, con
 void add_scores(report::Document& document, const ScoreTable& table) {
   document.heading("Scores by kind of task");
   document.table(kind_table(table));
-  document.figure("Mean score of each kind of task; lines reach from the lowest to the highest seed.", report::draw(kind_bars(table)));
+  document.figure("Mean score of each kind of task; lines reach from the lowest to the highest seed.",
+                  report::draw(kind_bars(table)));
   document.heading("Scores by data set");
   document.table(task_table(table));
-  document.figure("Each data set's score less the mean of all systems on it, x 100.", report::draw(difference_map(table)));
+  document.figure("Each data set's score less the mean of all systems on it, x 100.",
+                  report::draw(difference_map(table)));
 }
 
 void add_tests(report::Document& document, const ScoreTable& table, const Tests& tests) {
   if (table.system_count() < 2) return;
   document.heading("Differences over data sets");
   document.paragraph(
-      "Wilcoxon's signed-rank test, two-sided: each data set gives one pair of scores, which are means over seeds; n counts those "
+      "Wilcoxon's signed-rank test, two-sided: each data set gives one pair of scores, which are means over seeds; n "
+      "counts those "
       "that differ. Holm's correction is over the pairs of systems of a table. * p ≤ 0.05, ** p ≤ 0.01, *** p "
       "≤ 0.001, after it. The interval is that of the mean difference, by bootstrap over data sets. The rank-biserial "
       "correlation goes from -1 (second higher everywhere) to 1 (first higher everywhere).");
-  if (const std::string limit = tests.all.limit(alpha); !limit.empty()) document.paragraph("All data sets: " + limit + ".");
+  if (const std::string limit = tests.all.limit(alpha); !limit.empty())
+    document.paragraph("All data sets: " + limit + ".");
   document.table(pair_table(tests.all, alpha));
   const std::vector<double> ranks = average_rank_of_systems(table, table.tasks_of(""));
   document.figure(
       "Average rank over all data sets, 1 the best. A bar joins neighbours of which no pair differs significantly" +
           std::string(tests.all.can_decide(alpha) ? "." : "; so few data sets cannot tell any two apart."),
-      report::draw(report::CriticalDifference{"Average ranks", table.systems(), ranks, groups_not_told_apart(ranks, tests.all, alpha)}));
-  std::vector<std::string> limits;
+      report::draw(report::CriticalDifference{"Average ranks", table.systems(), ranks,
+                                              groups_not_told_apart(ranks, tests.all, alpha)}));
+  std::map<std::string, std::string> kinds_by_limit;
   for (const ComparisonFamily& family : tests.by_kind) {
     if (const std::string limit = family.limit(alpha); !limit.empty()) {
-      limits.push_back(family.scope + ": " + limit + ".");
+      std::string& kinds = kinds_by_limit[limit];
+      kinds += (kinds.empty() ? "" : ", ") + family.scope;
     } else {
       document.subheading("Kind " + family.scope);
       document.table(pair_table(family, alpha));
     }
   }
-  if (!limits.empty()) {
+  if (!kinds_by_limit.empty()) {
     document.subheading("Kinds with too few data sets for a test over them");
+    std::vector<std::string> limits;
+    for (const auto& [limit, kinds] : kinds_by_limit) limits.push_back(kinds + ": " + limit + ".");
     document.list(limits);
   }
   document.heading("Differences inside data sets");
   document.paragraph(
-      "The same test inside each data set, where each query, pair or text gives one pair of scores. What it says holds for these "
-      "trained systems on texts like these. Stars, as above, say that a system differs from the one with the highest mean; the "
+      "The same test inside each data set, where each query, pair or text gives one pair of scores. What it says holds "
+      "for these "
+      "trained systems on texts like these. Stars, as above, say that a system differs from the one with the highest "
+      "mean; the "
       "correction is over all pairs of systems on the data set. All pairs are in pairs.csv.");
   document.table(item_table(table, tests.by_task, alpha));
   document.list(item_notes(table));
@@ -116,15 +130,18 @@ void add_repetition(report::Document& document, const CompareOptions& options, c
   document.heading("Cost");
   document.table(cost_table(run));
   document.paragraph(
-      "Time is the mean over seeds of a whole training, head and calibration included. Work done twice because a run was cut off "
-      "counts twice; keys that another seed has computed and kept count nothing. Memory is the largest resident memory during "
+      "Time is the mean over seeds of a whole training, head and calibration included. Work done twice because a run "
+      "was cut off "
+      "counts twice; keys that another seed has computed and kept count nothing. Memory is the largest resident memory "
+      "during "
       "training, with the model file. Parameters are those of adapter and head.");
   document.heading("To repeat it");
   document.code(options.command);
   std::vector<std::string> facts = {
       "embedpool " + version() + ", compiler " + std::string(__VERSION__),
       "processor: " + processor() + ", " + std::to_string(std::thread::hardware_concurrency()) + " threads seen",
-      "steps of each training: " + std::to_string(run.plan.at("steps").get<Index>()) + (options.minutes ? ", measured from --minutes" : ""),
+      "steps of each training: " + std::to_string(run.plan.at("steps").get<Index>()) +
+          (options.minutes ? ", measured from --minutes" : ""),
       "seeds: 0 to " + std::to_string(run.scores.seeds() - 1),
       "model digest (FNV-1a): " + run.plan.at("model_digest").get<std::string>()};
   if (options.max_items > 0)
@@ -135,7 +152,8 @@ void add_repetition(report::Document& document, const CompareOptions& options, c
   std::vector<std::string> systems;
   for (const ComparedSystem& system : run.systems) {
     std::string line = system.name + (system.untrained ? " (untrained):" : ":");
-    for (const std::string& flag : system.flags) line += " " + (flag.find(' ') == std::string::npos ? flag : "'" + flag + "'");
+    for (const std::string& flag : system.flags)
+      line += " " + (flag.find(' ') == std::string::npos ? flag : "'" + flag + "'");
     systems.push_back(line);
   }
   document.list(systems);

@@ -42,12 +42,16 @@ Index trained_parameters(const files::path& folder) {
 class Part {
  public:
   Part(const CompareOptions& options, const ComparedSystem& system, Index seed, std::string label)
-      : options_(options), system_(system), seed_(seed), label_(std::move(label)),
+      : options_(options),
+        system_(system),
+        seed_(seed),
+        label_(std::move(label)),
         folder_(files::path(options.output) / system.folder / ("seed" + std::to_string(seed))) {}
 
   void train(const Model& model, Index steps) const {
     if (system_.untrained || is_trained()) return;
-    io::Json cost = files::exists(cost_file()) ? io::read_json(cost_file()) : io::Json{{"train_seconds", 0.0}, {"peak_memory_bytes", 0}};
+    io::Json cost = files::exists(cost_file()) ? io::read_json(cost_file())
+                                               : io::Json{{"train_seconds", 0.0}, {"peak_memory_bytes", 0}};
     const double before = cost.value("train_seconds", 0.0);
     reset_peak_memory();
     const Clock::time_point start = Clock::now();
@@ -80,8 +84,10 @@ class Part {
 
   std::vector<io::Json> evaluate(const Model& model, const std::vector<io::TaskFolder>& folders) const {
     EmbeddingOptions reading;
-    if (system_.untrained) reading = system_.training;
-    else reading.head = trained();
+    if (system_.untrained)
+      reading = system_.training;
+    else
+      reading.head = trained();
     take_run_options(reading);
     reading.max_tokens = options_.evaluated_tokens;
     return evaluate_tasks(reading, model, folders, options_.max_items, folder_ / "scores", [](const io::Json&) {});
@@ -111,7 +117,8 @@ class Part {
 };
 
 /// Refuses data that cannot be scored or trained on before hours are spent.
-void check_all_data(const CompareOptions& options, const std::vector<ComparedSystem>& systems, const std::vector<io::TaskFolder>& folders) {
+void check_all_data(const CompareOptions& options, const std::vector<ComparedSystem>& systems,
+                    const std::vector<io::TaskFolder>& folders) {
   TaskOptions protocol;
   protocol.most_items = options.max_items;
   protocol.classification.samples_per_label = 0;
@@ -150,8 +157,9 @@ void check_flags(const CompareOptions& options, const ComparedSystem& system) {
     const io::Json before = io::read_json(file);
     for (const auto& [key, value] : now.items())
       if (before.value(key, io::Json()) != value)
-        throw FileError(file.string(), key, "was " + before.value(key, io::Json()).dump() + ", now it is " + value.dump() +
-                                                "; name another output folder");
+        throw FileError(file.string(), key,
+                        "was " + before.value(key, io::Json()).dump() + ", now it is " + value.dump() +
+                            "; name another output folder");
     return;
   }
   write_text_file(file, now.dump(1) + "\n");
@@ -164,8 +172,8 @@ ScoreTable empty_table(const std::vector<ComparedSystem>& systems, const std::ve
   std::vector<ComparedTask> tasks;
   for (std::size_t t = 0; t < folders.size(); ++t) {
     const io::JsonObject result(results[t], folders[t].name);
-    tasks.push_back({std::string(name_of(folders[t].kind)), folders[t].name, result.string("main_metric"), result.string("item"),
-                     result.string("item_metric")});
+    tasks.push_back({std::string(name_of(folders[t].kind)), folders[t].name, result.string("main_metric"),
+                     result.string("item"), result.string("item_metric")});
   }
   return ScoreTable(std::move(names), std::move(tasks), seeds);
 }
@@ -195,8 +203,13 @@ ComparedRun run_comparison(const CompareOptions& options) {
       const std::string place = std::to_string(done + 1) + " of " + std::to_string(parts) + ", " + system.name +
                                 (system.untrained ? "" : ", seed " + std::to_string(seed));
       if (!options.quiet)
-        std::fprintf(stderr, "embedpool: %s%s\n", place.c_str(),
-                     worked == 0 ? "" : (", about " + Progress::clock(spent / static_cast<double>(worked) * static_cast<double>(parts - done)) + " left").c_str());
+        std::fprintf(
+            stderr, "embedpool: %s%s\n", place.c_str(),
+            worked == 0
+                ? ""
+                : (", about " +
+                   Progress::clock(spent / static_cast<double>(worked) * static_cast<double>(parts - done)) + " left")
+                      .c_str());
       const Part part(options, system, seed, place + ": ");
       const Clock::time_point start = Clock::now();
       part.train(model, steps);

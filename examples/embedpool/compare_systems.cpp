@@ -8,13 +8,16 @@
 namespace embedpool::program {
 namespace {
 
-/// Letters, digits and underscores of a name, a hyphen for each run of others: never a file of the output or a way out of it.
+/// Letters, digits and underscores of a name, a hyphen for each run of others: never a file of the output or a way out
+/// of it.
 std::string folder_name(const std::string& name) {
   std::string folder;
   for (const char c : name) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-    if (plain) folder += c;
-    else if (!folder.empty() && folder.back() != '-') folder += '-';
+    if (plain)
+      folder += c;
+    else if (!folder.empty() && folder.back() != '-')
+      folder += '-';
   }
   while (!folder.empty() && folder.back() == '-') folder.pop_back();
   return folder;
@@ -45,7 +48,8 @@ std::vector<std::string> strings_or_none(const io::JsonObject& object, const std
 void refuse_own_flags(const std::vector<std::string>& flags, const std::vector<std::string>& own) {
   for (const std::string& flag : flags)
     for (const std::string& name : own)
-      if (flag == name || flag.starts_with(name + "=")) throw ShapeError(name + ": is for compare to give, the same to every system");
+      if (flag == name || flag.starts_with(name + "="))
+        throw ShapeError(name + ": is for compare to give, the same to every system");
 }
 
 TrainOptions parsed(const std::vector<std::string>& flags, const std::vector<std::string>& train_data) {
@@ -74,24 +78,28 @@ std::vector<std::string> training_files(const CompareOptions& options) {
   const std::filesystem::path folder = std::filesystem::path(options.data) / "train";
   if (std::filesystem::is_directory(folder))
     for (const auto& entry : std::filesystem::directory_iterator(folder))
-      if (const std::string name = entry.path().string(); name.ends_with(".jsonl") || name.ends_with(".jsonl.gz")) files.push_back(name);
+      if (const std::string name = entry.path().string(); name.ends_with(".jsonl") || name.ends_with(".jsonl.gz"))
+        files.push_back(name);
   std::sort(files.begin(), files.end());
   return files;
 }
 
-void add_system(std::vector<ComparedSystem>& systems, ComparedSystem system, const std::vector<std::string>& train_data) {
+void add_system(std::vector<ComparedSystem>& systems, ComparedSystem system,
+                const std::vector<std::string>& train_data) {
   system.folder = folder_name(system.name);
   if (system.folder.empty()) throw ShapeError("a name needs letters or digits");
   for (const char* own : {"keys", "timing"})
     if (system.folder == own) throw ShapeError("'" + system.name + "' is a folder of compare itself");
   for (const ComparedSystem& other : systems)
-    if (other.folder == system.folder) throw ShapeError("'" + system.name + "' and '" + other.name + "' would share a folder");
+    if (other.folder == system.folder)
+      throw ShapeError("'" + system.name + "' and '" + other.name + "' would share a folder");
   refuse_own_flags(system.flags, {"--output", "--seed", "--resume", "--key-cache"});
   try {
     system.training = parsed(system.flags, train_data);
     TrainOptions recipe = system.training;  // what contradicts itself is found before anything is trained
     apply_recipe(recipe);
-    if (system.untrained && recipe.design) throw ShapeError("--design: is a training; say --mask and --pooling of what is untrained");
+    if (system.untrained && recipe.design)
+      throw ShapeError("--design: is a training; say --mask and --pooling of what is untrained");
   } catch (const CLI::ParseError& error) {
     throw ShapeError(error.what());
   }
@@ -139,7 +147,8 @@ std::vector<ComparedSystem> compared_systems(const CompareOptions& options) {
   }
   for (const ComparedSystem& system : systems)
     if (!system.untrained && system.training.data.empty())
-      throw FileError(options.data + "/train", "", "holds no .jsonl or .jsonl.gz file; name the training data by --train-data");
+      throw FileError(options.data + "/train", "",
+                      "holds no .jsonl or .jsonl.gz file; name the training data by --train-data");
   return systems;
 }
 

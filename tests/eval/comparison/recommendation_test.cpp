@@ -82,6 +82,17 @@ TEST_CASE("of a group at the top the cheapest is taken, and the best where all c
   says(result, "take \"B\" (69.0), which trains the fewest parameters");
 }
 
+TEST_CASE("where no outcome could decide the best is named, not the cheapest, and the text says so") {
+  Case of{table_of({{.5}, {.7}, {.6}}, 3)};
+  of.parameters = {5, 30, 20};
+  for (ComparisonFamily* family : {&of.over, &of.within[0]})
+    for (Comparison& comparison : family->comparisons) comparison.test = {};
+  const Recommendation result = of.recommend();
+  CHECK_FALSE(result.decidable);
+  CHECK(result.choice == 1);
+  says(result, "Too little data to tell any two systems apart, whatever the scores: \"B\" (70.0) has the highest mean");
+}
+
 TEST_CASE("a recommendation from one seed says that it is one") {
   says(Case{table_of({{.7}, {.69}})}.recommend(), "One seed");
 }

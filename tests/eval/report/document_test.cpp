@@ -99,7 +99,9 @@ TEST_CASE("a table has the same cells in the three formats") {
   CHECK(parsed_csv(to_csv(table)) == cells);
   CHECK(parsed_markdown(to_markdown(table)) == cells);
   CHECK(parsed_html(to_html(table)) == cells);
-  CHECK(to_markdown(table).starts_with("**Scores**\n\n| system | score, % | \\|p\\| |\n| --- | ---: | ---: |\n"));
+  CHECK(to_markdown(table).starts_with("**Scores**\n\n| system | score, % | \\|p\\| |\n| --- | ---: | --- |\n"));
+  CHECK(count_of(elements_of(to_html(table)), "td") == 6);
+  CHECK(times(to_html(table), "class=\"words\"") == 4);  // the last column has a word in it
   CHECK(to_markdown(table).find("| **61.2** |") != std::string::npos);
   CHECK(count_of(elements_of(to_html(table)), "strong") == 1);
 }

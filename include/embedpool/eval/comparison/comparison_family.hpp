@@ -53,8 +53,8 @@ struct ComparisonFamily {
     const std::vector<double> smallest = smallest_adjusted_p();
     char text[400];
     std::snprintf(text, sizeof text,
-                  "no difference can be significant at %.3g, whatever the scores: with at most %td %s that differ and %zu "
-                  "pairs of systems the smallest possible p after Holm's correction is %.3g",
+                  "no difference can be significant at %.3g, whatever the scores: with n = %td %s at most on which a pair of "
+                  "systems differs, and Holm's correction for %zu such pairs, p cannot be below %.3g",
                   alpha, most, items.c_str(), comparisons.size(), *std::min_element(smallest.begin(), smallest.end()));
     return text;
   }

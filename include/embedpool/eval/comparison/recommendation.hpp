@@ -13,7 +13,9 @@ struct Recommendation {
   std::string kind;
   Index best = 0;              ///< the highest mean
   std::vector<Index> level{};  ///< those that the data does not tell apart from the best, which is among them
-  Index choice = 0;            ///< of these the one with the fewest trained parameters; of equal ones the first
+  bool decidable = true;       ///< whether any outcome on so little data could have told systems apart
+  Index choice = 0;            ///< of the level ones that with the fewest trained parameters, or the best of equal ones; where
+                               ///< nothing is decidable the best
   std::string text{};          ///< all this in words
 };
 
@@ -55,7 +57,8 @@ inline bool told_apart(const ScoreTable& table, const std::vector<Index>& tasks,
 
 /// Recommends the system with the fewest trained parameters among the best and those that the data does not tell apart
 /// from it: with every seed the best must have the higher mean, and be significantly better over data sets, or inside more
-/// than half of them and significantly worse inside none.
+/// than half of them and significantly worse inside none. Where that could not have come out, whatever the scores, few
+/// parameters are no argument: the highest mean is recommended, and the text says that it is all there is.
 ///
 /// `over_sets` is the family over the kind's data sets, `within_sets` one family a data set; `parameters` are trained ones
 /// of each system.
@@ -80,10 +83,14 @@ inline Recommendation recommend(const ScoreTable& table, const std::string& kind
     result.level.push_back(s);
     if (s != result.best) others.push_back(s);
   }
-  result.choice = result.level.front();
+  std::size_t decidable_sets = 0;
+  for (const ComparisonFamily& family : within_sets) decidable_sets += family.can_decide(alpha);
+  result.decidable = over_sets.can_decide(alpha) || 2 * decidable_sets > within_sets.size();
+  result.choice = result.best;
   const auto size = [&](Index s) { return parameters[static_cast<std::size_t>(s)]; };
-  for (const Index s : result.level)
-    if (size(s) < size(result.choice) || (size(s) == size(result.choice) && s == result.best)) result.choice = s;
+  if (result.decidable)
+    for (const Index s : result.level)
+      if (size(s) < size(result.choice)) result.choice = s;
 
   const auto scored = [&](Index s) {
     return detail::listed({s}, table) + " (" + detail::score_text(means[static_cast<std::size_t>(s)]) + ")";
@@ -91,6 +98,11 @@ inline Recommendation recommend(const ScoreTable& table, const std::string& kind
   std::string& text = result.text;
   if (table.system_count() == 1) {
     text = scored(0) + ": there is nothing to compare it with.";
+    return result;
+  }
+  if (!result.decidable) {
+    text = "Too little data to tell any two systems apart, whatever the scores: " + scored(result.best) +
+           " has the highest mean, which may be chance.";
     return result;
   }
   if (worse.empty()) {

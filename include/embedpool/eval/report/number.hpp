@@ -20,7 +20,7 @@ inline std::string fixed(double value, int decimals = 2) {
 /// The same without zeros at the end: coordinates, and values that people point at.
 inline std::string compact(double value, int decimals = 2) {
   std::string text = fixed(value, decimals);
-  if (text.find('.') == std::string::npos) return text;
+  if (decimals < 1 || text.empty()) return text;  // no point
   text.erase(text.find_last_not_of('0') + 1);
   if (text.back() == '.') text.pop_back();
   return text;

@@ -19,7 +19,8 @@ struct Cell {
   bool strong = false;  ///< set in bold: the best of a column, say
 };
 
-/// A table for people: the first column says what a row is about and stands left, the others are figures and stand right.
+/// A table for people: the first column says what a row is about and stands left, like other columns of words; columns of
+/// figures stand right.
 struct Table {
   std::string caption{};
   std::vector<std::string> columns{};
@@ -32,6 +33,14 @@ inline void require_rectangular(const Table& table) {
     require_equal("table '" + table.caption + "'", "cells of a row", static_cast<Index>(row.size()),
                   static_cast<Index>(table.columns.size()));
 }
+
+/// A column behind the first of which no field begins with a letter.
+inline bool holds_figures(const Table& table, std::size_t column) {
+  const auto is_word = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  for (const auto& row : table.rows)
+    if (const std::string& text = row[column].text; !text.empty() && is_word(text[0])) return false;
+  return column > 0;
+}
 }  // namespace detail
 
 /// A Markdown table under its caption in bold; the caption alone for a table without columns.
@@ -43,7 +52,7 @@ inline std::string to_markdown(const Table& table) {
   if (table.columns.empty()) return text;
   for (const std::string& column : table.columns) text += "| " + escape_markdown(column) + " ";
   text += "|\n";
-  for (std::size_t i = 0; i < table.columns.size(); ++i) text += i == 0 ? "| --- " : "| ---: ";
+  for (std::size_t i = 0; i < table.columns.size(); ++i) text += detail::holds_figures(table, i) ? "| ---: " : "| --- ";
   text += "|\n";
   for (const auto& row : table.rows) {
     for (const Cell& cell : row) {
@@ -64,14 +73,18 @@ inline std::string to_html(const Table& table) {
   if (!table.caption.empty()) html += "<figcaption>" + escape_markup(table.caption) + "</figcaption>\n";
   if (table.columns.empty()) return html + "</figure>\n";
   html += "<div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr>";
-  for (const std::string& column : table.columns) html += "<th scope=\"col\">" + escape_markup(column) + "</th>";
+  std::vector<std::string> look;  // of each column
+  for (std::size_t i = 0; i < table.columns.size(); ++i) {
+    look.emplace_back(i == 0 || detail::holds_figures(table, i) ? "" : " class=\"words\"");
+    html += "<th scope=\"col\"" + look[i] + ">" + escape_markup(table.columns[i]) + "</th>";
+  }
   html += "</tr></thead>\n<tbody>\n";
   for (const auto& row : table.rows) {
     html += "<tr>";
     for (std::size_t i = 0; i < row.size(); ++i) {
       const std::string content = escape_markup(row[i].text);
       const std::string shown = row[i].strong ? "<strong>" + content + "</strong>" : content;
-      html += i == 0 ? "<th scope=\"row\">" + shown + "</th>" : "<td>" + shown + "</td>";
+      html += i == 0 ? "<th scope=\"row\">" + shown + "</th>" : "<td" + look[i] + ">" + shown + "</td>";
     }
     html += "</tr>\n";
   }
