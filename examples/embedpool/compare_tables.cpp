@@ -5,19 +5,16 @@
 
 #include "embedpool/eval/comparison/spread.hpp"
 #include "embedpool/eval/comparison/stars.hpp"
+#include "embedpool/eval/report/number.hpp"
 #include "progress.hpp"
 
 namespace embedpool::program {
 namespace {
 
 using report::Cell;
+using report::fixed;
 using report::Table;
 
-std::string fixed(double value, int digits) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.*f", digits, value);
-  return text;
-}
 std::string exact(double value) {
   char text[64];
   std::snprintf(text, sizeof text, "%.10g", value);
@@ -34,8 +31,12 @@ std::string score_text(const Spread& spread) {
 }
 /// 1330000 as 1,330,000.
 std::string grouped(Index value) {
-  std::string text = std::to_string(value);
-  for (Index at = static_cast<Index>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<std::size_t>(at), ",");
+  const std::string digits = std::to_string(value);
+  std::string text;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && (digits.size() - i) % 3 == 0) text += ',';
+    text += digits[i];
+  }
   return text;
 }
 std::string verdict_text(Verdict verdict, const Comparison& comparison) {

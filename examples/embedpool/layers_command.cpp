@@ -11,39 +11,51 @@ namespace embedpool::program {
 
 void add_layers_command(CLI::App& program) {
   CLI::App* command = program.add_subcommand(
-      "layers", "what each layer of a model holds: scores by layer, how alike the layers are, and which of them a trained head "
-                "attends to");
+      "layers",
+      "what each layer of a model holds: scores by layer, how alike the layers are, and which of them a trained head "
+      "attends to");
   const auto options = std::make_shared<LayersOptions>();
   add_model_option(*command, *options);
   command->add_option("--data", options->data, "folder with data sets, as `embedpool evaluate` takes it")
-      ->required()->type_name("DIR");
-  command->add_option("--tasks", options->tasks, "names of data sets, or kinds such as sts. Default: all")->type_name("NAME");
+      ->required()
+      ->type_name("DIR");
+  command->add_option("--tasks", options->tasks, "names of data sets, or kinds such as sts. Default: all")
+      ->type_name("NAME");
   command
-      ->add_option("--max-items", options->max_items,
-                   "sample at most N items of each data set (pairs, texts, queries with ten documents each ...), always the "
-                   "same ones. 0: all; memory grows with texts x layers x width of the largest data set")
-      ->check(CLI::IsMember({0}) | CLI::Range(Index(3), Index(1) << 32))->capture_default_str()->type_name("N");
+      ->add_option(
+          "--max-items", options->max_items,
+          "sample at most N items of each data set (pairs, texts, queries with ten documents each ...), always the "
+          "same ones. 0: all; memory grows with texts x layers x width of the largest data set")
+      ->check(CLI::IsMember({0}) | CLI::Range(Index(3), Index(1) << 32))
+      ->capture_default_str()
+      ->type_name("N");
   command
       ->add_option("--similarity-texts", options->similarity_texts,
                    "layers are compared on at most about N texts, the same number of each data set")
-      ->check(CLI::Range(Index(2), Index(1) << 20))->capture_default_str()->type_name("N");
-  command
-      ->add_option("--output", options->output, "folder for layers.html, layers.md, layers.csv and layers.json")
-      ->required()->type_name("DIR");
+      ->check(CLI::Range(Index(2), Index(1) << 20))
+      ->capture_default_str()
+      ->type_name("N");
+  command->add_option("--output", options->output, "folder for layers.html, layers.md, layers.csv and layers.json")
+      ->required()
+      ->type_name("DIR");
   add_key_options(*command, *options);
   command
       ->add_option("--trained", options->head,
-                   "folder that `embedpool train` wrote: the adapter is merged into the model, and where the head weighs several "
+                   "folder that `embedpool train` wrote: the adapter is merged into the model, and where the head "
+                   "weighs several "
                    "layers, the report says how. Its settings hold; a flag that says otherwise is refused")
       ->type_name("DIR");
   command
-      ->add_option("--task", options->task,
-                   "the texts are queries of this task: what it was trained with as --instruction goes in front of them")
+      ->add_option(
+          "--task", options->task,
+          "the texts are queries of this task: what it was trained with as --instruction goes in front of them")
       ->type_name("NAME");
   add_run_options(*command, *options);
   command->footer(
-      "Every text goes through the model once, and its pooled state is kept of every layer, 0 the embeddings, L the last\n"
-      "after the final norm. Scores are given raw and calibrated: each dimension centred and scaled by the texts of the data\n"
+      "Every text goes through the model once, and its pooled state is kept of every layer, 0 the embeddings, L the "
+      "last\n"
+      "after the final norm. Scores are given raw and calibrated: each dimension centred and scaled by the texts of "
+      "the data\n"
       "set itself, without their labels. A run that is stopped writes nothing.\n\n"
       "Examples:\n"
       "  embedpool layers --model m.gguf --data data --tasks sts --output layers\n"

@@ -38,7 +38,8 @@ Reading every_layer(const Reading& trained, Index layers) {
 std::string no_attention(const LayersOptions& options, const Reading& reading, Index layers) {
   if (options.head.empty()) return "No head was given with --trained.";
   if (reading.layers.count(layers) < 2) return "The trained head reads one layer.";
-  if (one_state_each(reading.tokens) != reading.tokens) return "The trained head reads every token, not one state of a layer.";
+  if (one_state_each(reading.tokens) != reading.tokens)
+    return "The trained head reads every token, not one state of a layer.";
   return "";
 }
 
@@ -117,7 +118,8 @@ LayerSimilarity similarity_of(Rows<const float> states, Index layers, ExecutorRe
 Matrix<float> evenly_chosen(Rows<const float> rows, Index count) {
   count = std::min(count, rows.rows);
   Matrix<float> chosen(count, rows.cols);
-  for (Index i = 0; i < count; ++i) std::copy_n(rows.row_data(i * rows.rows / count), rows.cols, chosen.data() + i * rows.cols);
+  for (Index i = 0; i < count; ++i)
+    std::copy_n(rows.row_data(i * rows.rows / count), rows.cols, chosen.data() + i * rows.cols);
   return chosen;
 }
 
@@ -137,7 +139,8 @@ LayersRun run_layers(const LayersOptions& options, const Model& model) {
   run.attention = no_attention(options, run.settings.reading, run.layers);
   if (options.verbose) std::fprintf(stderr, "embedpool: settings\n%s", describe(run.settings.config, model).c_str());
 
-  ForwardPass pass(decoder_of(run.settings, model), all.config.mask, AnyCompute::parse(options.compute), options.threads);
+  ForwardPass pass(decoder_of(run.settings, model), all.config.mask, AnyCompute::parse(options.compute),
+                   options.threads);
   pass.prepare(all.reading);
   ThreadPool executor(options.threads);
   const TextEncoding encoding = text_encoding(options, all, model);
@@ -147,7 +150,8 @@ LayersRun run_layers(const LayersOptions& options, const Model& model) {
   Matrix<float> sample;
   for (const io::TaskFolder& folder : folders) {
     TaskByLayer& result = run.tasks.emplace_back();
-    const std::string name = std::to_string(run.tasks.size()) + "/" + std::to_string(folders.size()) + " " + folder.name;
+    const std::string name =
+        std::to_string(run.tasks.size()) + "/" + std::to_string(folders.size()) + " " + folder.name;
     TaskOptions protocol;
     protocol.most_items = options.max_items;
     protocol.classification.samples_per_label = 0;  // as many as MTEB takes on a set of that name
@@ -160,8 +164,8 @@ LayersRun run_layers(const LayersOptions& options, const Model& model) {
     result.metric = raw.front().main_metric;
     result.raw = main_scores(raw);
     const Matrix<float> calibrated = standardised(StackedLayers(states, count));
-    result.calibrated =
-        main_scores(score_layers(task, rows_of(calibrated), count, name + ": calibrated scores", options.quiet, executor));
+    result.calibrated = main_scores(
+        score_layers(task, rows_of(calibrated), count, name + ": calibrated scores", options.quiet, executor));
     if (shares) result.attention = (*shares)(states, ExecutorRef(executor));
     const Matrix<float> more = evenly_chosen(states, quota);
     sample.conservativeResize(sample.rows() + more.rows(), more.cols());

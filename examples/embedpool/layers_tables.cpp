@@ -70,14 +70,17 @@ std::vector<double> mean_by_layer(const std::vector<TaskByLayer>& tasks, std::ve
 
 Table best_layers(const LayersRun& run) {
   Table table{"Main scores x 100; behind the best its layer",
-              {"data set", "kind", "metric", "texts", "raw: last", "best", "calibrated: last", "best"}, {}};
+              {"data set", "kind", "metric", "texts", "raw: last", "best", "calibrated: last", "best"},
+              {}};
   const auto add = [&](std::vector<Cell> front, const std::vector<double>& raw, const std::vector<double>& calibrated) {
-    for (std::string text : {fixed(100 * raw.back(), 1), with_layer(raw), fixed(100 * calibrated.back(), 1), with_layer(calibrated)})
+    for (std::string text :
+         {fixed(100 * raw.back(), 1), with_layer(raw), fixed(100 * calibrated.back(), 1), with_layer(calibrated)})
       front.emplace_back(std::move(text));
     table.rows.push_back(std::move(front));
   };
   for (const TaskByLayer& task : run.tasks)
-    add({task.folder.name, std::string(name_of(task.folder.kind)), task.metric, std::to_string(task.texts)}, task.raw, task.calibrated);
+    add({task.folder.name, std::string(name_of(task.folder.kind)), task.metric, std::to_string(task.texts)}, task.raw,
+        task.calibrated);
   if (run.tasks.size() > 1)
     add({Cell("mean", true), "", "", ""}, mean_by_layer(run.tasks, &TaskByLayer::raw),
         mean_by_layer(run.tasks, &TaskByLayer::calibrated));
@@ -99,7 +102,8 @@ Table scores_table(const LayersRun& run) {
 
 Table neighbours_table(const LayersRun& run) {
   Table table{"Each layer and the one before it; in brackets what chance alone gives",
-              {"layers", "cosine, raw", "standardised", "CKA, raw", "standardised"}, {}};
+              {"layers", "cosine, raw", "standardised", "CKA, raw", "standardised"},
+              {}};
   for (Index k = 1; k <= run.layers; ++k) {
     const auto cka = [&](const LinearCka& all) {
       return fixed(all.similarity(k - 1, k), 2) + " (" + fixed(all.chance(k - 1, k), 2) + ")";
@@ -121,21 +125,24 @@ Table tidy_rows(const LayersRun& run) {
   Table table{"", {"task", "kind", "metric", "texts", "layer", "raw", "calibrated", "attention"}, {}};
   for (const TaskByLayer& task : run.tasks)
     for (std::size_t k = 0; k < task.raw.size(); ++k)
-      table.rows.push_back({task.folder.name, std::string(name_of(task.folder.kind)), task.metric, std::to_string(task.texts),
-                            std::to_string(k), report::compact(task.raw[k], 10), report::compact(task.calibrated[k], 10),
+      table.rows.push_back({task.folder.name, std::string(name_of(task.folder.kind)), task.metric,
+                            std::to_string(task.texts), std::to_string(k), report::compact(task.raw[k], 10),
+                            report::compact(task.calibrated[k], 10),
                             task.attention.empty() ? "" : report::compact(task.attention[k], 10)});
   return table;
 }
 
 report::LineChart score_chart(const LayersRun& run, const std::string& title, const std::vector<std::size_t>& tasks) {
   report::LineChart chart = chart_by_layer(run, title);
-  for (const std::size_t t : tasks) add_lines(chart, run.tasks[t].folder.name, run.tasks[t].raw, run.tasks[t].calibrated);
+  for (const std::size_t t : tasks)
+    add_lines(chart, run.tasks[t].folder.name, run.tasks[t].raw, run.tasks[t].calibrated);
   return chart;
 }
 
 report::LineChart mean_chart(const LayersRun& run) {
   report::LineChart chart = chart_by_layer(run, "Mean of " + std::to_string(run.tasks.size()) + " data sets");
-  add_lines(chart, "mean", mean_by_layer(run.tasks, &TaskByLayer::raw), mean_by_layer(run.tasks, &TaskByLayer::calibrated));
+  add_lines(chart, "mean", mean_by_layer(run.tasks, &TaskByLayer::raw),
+            mean_by_layer(run.tasks, &TaskByLayer::calibrated));
   return chart;
 }
 

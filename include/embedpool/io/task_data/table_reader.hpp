@@ -55,7 +55,7 @@ class TableReader {
     const auto end = written.data() + written.size();
     const auto read = std::from_chars(written.data(), end, value);
     if (read.ec != std::errc() || read.ptr != end || !std::isfinite(value))
-      fail(std::string(name) + " is no number: '" + std::string(written) + "'");
+      fail_at(name, " is no number: '", written);
     return value;
   }
 
@@ -66,7 +66,7 @@ class TableReader {
     const auto end = written.data() + written.size();
     const auto read = std::from_chars(written.data(), end, value);
     if (read.ec != std::errc() || read.ptr != end)
-      fail(std::string(name) + " is no whole number: '" + std::string(written) + "'");
+      fail_at(name, " is no whole number: '", written);
     return value;
   }
 
@@ -75,6 +75,14 @@ class TableReader {
   const std::string& name() const noexcept { return lines_.name(); }
 
  private:
+  /// NAME CAUSE'WRITTEN', where the cause ends in the opening quote.
+  [[noreturn]] void fail_at(std::string_view name, std::string_view cause, std::string_view written) const {
+    std::string message(name);
+    message += cause;
+    message += written;
+    message += '\'';
+    fail(message);
+  }
   std::vector<std::string_view> split() const {
     std::vector<std::string_view> fields;
     for (std::string_view rest = line_;;) {
