@@ -61,6 +61,31 @@ TEST_CASE("a classification takes as many samples a label as MTEB does on a set 
   CHECK(table.size() <= 65);
 }
 
+TEST_CASE("a classification on a sample trains fewer rounds, one at least") {
+  TaskOptions options;
+  const auto rounds = [&](Index most_items, Index labels) {
+    options.most_items = most_items;
+    return io::detail::rounds_on_sample(labels, options);
+  };
+  CHECK(rounds(100, 2) == 10);  // as many as without a sample
+  CHECK(rounds(40, 6) == 8);    // 400 texts, 48 a round
+  CHECK(rounds(100, 150) == 1);
+  test::TemporaryFolder folder;
+  std::string train = "label\ttext\n";
+  for (int i = 0; i < 100; ++i) train += std::to_string(i % 2) + "\ttext " + std::to_string(i) + "\n";
+  folder.write("train.tsv", train);
+  folder.write("test.tsv", "label\ttext\n0\ttext 1\n");
+  const auto embedded_texts = [&](Index most_items) {
+    options.most_items = most_items;
+    options.classification.samples_per_label = 30;
+    TextTable table;
+    io::read_task({TaskKind::classification, "Own", folder / "", "test"}, table, options);
+    return table.size();
+  };
+  CHECK(embedded_texts(0) > 90);
+  CHECK(embedded_texts(3) <= 61);
+}
+
 TEST_CASE("names of kinds lead back to their kinds") {
   for (const TaskKind kind : every_task_kind) CHECK(task_kind_of(name_of(kind)) == kind);
   CHECK(!task_kind_of("mining").has_value());

@@ -29,8 +29,8 @@ inline StsData sample_items(StsData data, Index most_items) {
   return {detail::elements_at(std::move(data.pairs), chosen)};
 }
 
-/// Test texts, of every label while there are no more labels than places. The training set stays: few of its texts are
-/// embedded anyhow.
+/// Test texts, of every label while there are no more labels than places. The training set stays: how many of its texts are
+/// embedded is a matter of the task's rounds.
 inline ClassificationData sample_items(ClassificationData data, Index most_items) {
   if (!detail::is_sampled(most_items, data.test.texts.size())) return data;
   const auto chosen = detail::items_of_every_label<Index>(data.test.labels, most_items);

@@ -36,6 +36,13 @@ inline TaskFolder task_folder(TaskKind kind, const std::filesystem::path& direct
   return {kind, directory.filename().string(), directory, has_dev_only ? "dev" : "test"};
 }
 
+/// Rounds of few-shot training on a sample of a data set: as many as train on ten texts an item of the sample, all together;
+/// else 150 labels would have thousands of texts embedded, whatever the sample.
+inline Index rounds_on_sample(Index labels, const TaskOptions& options) {
+  const Index texts_a_round = std::max<Index>(1, labels * options.classification.samples_per_label);
+  return std::clamp<Index>(10 * options.most_items / texts_a_round, 1, options.classification.rounds);
+}
+
 }  // namespace detail
 
 /// The data sets below a directory: KIND/NAME/ for every kind, in the order of kinds and of names; or the directory
@@ -62,17 +69,23 @@ inline std::vector<TaskFolder> find_tasks(const std::filesystem::path& root) {
 }
 
 /// Reads a data set and makes its task of at most `options.most_items` of its items, whose texts are added to the table.
-/// With samples_per_label 0 a classification takes as many as MTEB does on a set of that name.
+/// With samples_per_label 0 a classification takes as many as MTEB does on a set of that name. On a sample it trains fewer
+/// rounds, so that at most ten texts an item are trained on, but one round at least.
 ///
 /// Errors  FileError as the readers throw it; ShapeError when options do not fit the data
 inline Task read_task(const TaskFolder& folder, TextTable& table, TaskOptions options = {}) {
   const auto data = [&](auto read) { return sample_items(read(folder.directory, folder.split), options.most_items); };
   switch (folder.kind) {
     case TaskKind::sts: return StsTask(data(read_sts), table);
-    case TaskKind::classification:
+    case TaskKind::classification: {
+      const ClassificationData texts = data(read_classification);
       if (options.classification.samples_per_label == 0)
         options.classification.samples_per_label = mteb_samples_per_label(folder.name);
-      return ClassificationTask(data(read_classification), table, options.classification);
+      if (options.most_items > 0)
+        options.classification.rounds =
+            detail::rounds_on_sample(static_cast<Index>(texts.label_names.size()), options);
+      return ClassificationTask(texts, table, options.classification);
+    }
     case TaskKind::clustering: return ClusteringTask(data(read_clustering), table, options.clustering);
     case TaskKind::pair_classification: return PairClassificationTask(data(read_pair_classification), table);
     case TaskKind::reranking: return RerankingTask(data(read_reranking), table);
