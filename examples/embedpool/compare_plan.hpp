@@ -6,8 +6,8 @@
 
 namespace embedpool::program {
 
-/// What all systems of a comparison share: the digests of model and data, the number of steps, how much of the data sets
-/// is used. It lies as plan.json in the output, so that a run that goes on has the same; data sets may be added.
+/// What all systems of a comparison share: the digests of model and data, the number of steps, how much of the data
+/// sets is used. It lies as plan.json in the output, so that a run that goes on has the same; data sets may be added.
 ///
 /// With --minutes the number of steps is measured once: as many as the slowest system does in that time.
 /// Errors  FileError naming what differs from the plan that is there

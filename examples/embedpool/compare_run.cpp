@@ -1,120 +1,23 @@
 #include "compare_run.hpp"
 
-#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 
+#include "compare_part.hpp"
 #include "compare_plan.hpp"
-#include "embedpool/io/safetensors.hpp"
 #include "evaluation.hpp"
-#include "peak_memory.hpp"
 #include "progress.hpp"
+#include "settings.hpp"
 #include "text_file.hpp"
 #include "trained_head.hpp"
-#include "training.hpp"
 #include "training_job.hpp"
 
 namespace embedpool::program {
 namespace {
 
 namespace files = std::filesystem;
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-/// Values of the adapter and the head in a trained folder.
-Index trained_parameters(const files::path& folder) {
-  Index count = 0;
-  for (const char* name : {"adapter_model.safetensors", "head.safetensors"}) {
-    if (!files::exists(folder / name)) continue;
-    const auto file = io::SafetensorsFile::open(folder / name);
-    for (const auto& [tensor, values] : file.tensors()) {
-      Index size = 1;
-      for (const Index extent : values.shape) size *= extent;
-      count += size;
-    }
-  }
-  return count;
-}
-
-/// One system with one seed, in a folder of its own: first trained, then scored.
-class Part {
- public:
-  Part(const CompareOptions& options, const ComparedSystem& system, Index seed, std::string label)
-      : options_(options),
-        system_(system),
-        seed_(seed),
-        label_(std::move(label)),
-        folder_(files::path(options.output) / system.folder / ("seed" + std::to_string(seed))) {}
-
-  void train(const Model& model, Index steps) const {
-    if (system_.untrained || is_trained()) return;
-    io::Json cost = files::exists(cost_file()) ? io::read_json(cost_file())
-                                               : io::Json{{"train_seconds", 0.0}, {"peak_memory_bytes", 0}};
-    const double before = cost.value("train_seconds", 0.0);
-    reset_peak_memory();
-    const Clock::time_point start = Clock::now();
-    Clock::time_point saved = start;
-    const auto save = [&] {
-      cost["train_seconds"] = before + seconds_since(start);
-      cost["peak_memory_bytes"] = std::max(cost.value("peak_memory_bytes", Index(0)), peak_memory());
-      write_text_file(cost_file(), cost.dump(1) + "\n");
-      saved = Clock::now();
-    };
-    TrainOptions training = system_.training;
-    take_run_options(training);
-    training.output = trained();
-    training.resume = true;
-    training.learning.steps = steps;
-    training.learning.seed = static_cast<std::uint64_t>(seed_);
-    if (training.freeze_backbone) {
-      const files::path keys = files::path(options_.output) / "keys";
-      files::create_directories(keys);
-      training.key_cache = keys.string();
-    }
-    // A run that is killed leaves the time of all but its last seconds.
-    training.stepped = [&](Index) {
-      if (seconds_since(saved) > 5) save();
-    };
-    program::train(training, model);
-    cost["trained_parameters"] = trained_parameters(trained());
-    save();
-  }
-
-  std::vector<io::Json> evaluate(const Model& model, const std::vector<io::TaskFolder>& folders) const {
-    EmbeddingOptions reading;
-    if (system_.untrained)
-      reading = system_.training;
-    else
-      reading.head = trained();
-    take_run_options(reading);
-    reading.max_tokens = options_.evaluated_tokens;
-    return evaluate_tasks(reading, model, folders, options_.max_items, folder_ / "scores", [](const io::Json&) {});
-  }
-
-  io::Json cost() const { return files::exists(cost_file()) ? io::read_json(cost_file()) : io::Json::object(); }
-
- private:
-  bool is_trained() const { return files::exists(files::path(trained()) / io::SavedEmbedder::config_name); }
-  std::string trained() const { return (folder_ / "trained").string(); }
-  files::path cost_file() const { return folder_ / "cost.json"; }
-  void take_run_options(EmbeddingOptions& to) const {
-    to.model = options_.model;
-    to.compute = options_.compute;
-    to.threads = options_.threads;
-    to.batch_tokens = options_.batch_tokens;
-    to.quiet = options_.quiet;
-    to.verbose = options_.verbose;
-    to.label = label_;
-  }
-
-  const CompareOptions& options_;
-  const ComparedSystem& system_;
-  Index seed_;
-  std::string label_;
-  files::path folder_;
-};
 
 /// Refuses data that cannot be scored or trained on before hours are spent.
 void check_all_data(const CompareOptions& options, const std::vector<ComparedSystem>& systems,
@@ -210,8 +113,8 @@ ComparedRun run_comparison(const CompareOptions& options) {
                 : (", about " +
                    Progress::clock(spent / static_cast<double>(worked) * static_cast<double>(parts - done)) + " left")
                       .c_str());
-      const Part part(options, system, seed, place + ": ");
-      const Clock::time_point start = Clock::now();
+      const ComparedPart part(options, system, seed, place + ": ");
+      const auto start = std::chrono::steady_clock::now();
       part.train(model, steps);
       const std::vector<io::Json> results = part.evaluate(model, folders);
       if (const double seconds = seconds_since(start); seconds > 2) {  // what was there already tells nothing

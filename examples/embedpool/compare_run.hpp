@@ -27,8 +27,8 @@ struct ComparedRun {
 /// Trains every system with every seed and scores it on every data set. What a run that was cut off has finished in the
 /// output is kept, a training that was under way goes on from its checkpoint.
 ///
-/// Errors  those of configuration, data and training, each by name; FileError for an output folder of another comparison;
-///         Interrupted after a signal
+/// Errors  those of configuration, data and training, each by name; FileError for an output folder of another
+///         comparison; Interrupted after a signal
 ComparedRun run_comparison(const CompareOptions& options);
 
 }  // namespace embedpool::program

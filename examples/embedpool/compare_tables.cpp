@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "embedpool/eval/comparison/spread.hpp"
-#include "embedpool/eval/comparison/stars.hpp"
 #include "embedpool/eval/report/number.hpp"
 #include "progress.hpp"
 
@@ -15,16 +14,6 @@ using report::Cell;
 using report::fixed;
 using report::Table;
 
-std::string exact(double value) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.10g", value);
-  return text;
-}
-std::string short_p(double p) {
-  char text[64];
-  std::snprintf(text, sizeof text, p < 0.001 ? "%.1e" : "%.3f", p);
-  return text;
-}
 /// Of seeds that are all the same, as those of an untrained system, the score alone.
 std::string score_text(const Spread& spread) {
   return fixed(100 * spread.mean, 1) + (spread.high > spread.low ? " ± " + fixed(100 * spread.deviation, 1) : "");
@@ -39,23 +28,10 @@ std::string grouped(Index value) {
   }
   return text;
 }
-std::string verdict_text(Verdict verdict, const Comparison& comparison) {
-  switch (verdict) {
-    case Verdict::impossible: return "too few to tell";
-    case Verdict::not_significant: return "not significant";
-    case Verdict::significant: break;
-  }
-  return (comparison.test.rank_biserial() > 0 ? "first higher " : "second higher ") +
-         std::string(stars(comparison.adjusted_p));
-}
 /// Makes the largest of a row strong.
 void mark_best(std::vector<Cell>& cells, const std::vector<double>& scores, std::size_t first) {
   const auto best = std::max_element(scores.begin(), scores.end()) - scores.begin();
   cells[first + static_cast<std::size_t>(best)].strong = true;
-}
-std::vector<std::string> with_front(std::vector<std::string> front, const std::vector<std::string>& names) {
-  front.insert(front.end(), names.begin(), names.end());
-  return front;
 }
 
 }  // namespace
@@ -104,8 +80,9 @@ report::GroupedBars kind_bars(const ScoreTable& table) {
 
 Table task_table(const ScoreTable& table) {
   Table result{"Score x 100 of each data set, mean ± standard deviation over seeds; the highest is bold",
-               with_front({"data set", "kind", "metric"}, table.systems()),
+               {"data set", "kind", "metric"},
                {}};
+  result.columns.insert(result.columns.end(), table.systems().begin(), table.systems().end());
   for (Index t = 0; t < table.task_count(); ++t) {
     const ComparedTask& task = table.tasks()[static_cast<std::size_t>(t)];
     std::vector<Cell> row{task.name, task.kind, task.main_metric};
@@ -141,83 +118,6 @@ report::HeatMap difference_map(const ScoreTable& table) {
   return map;
 }
 
-Table pair_table(const ComparisonFamily& family, double alpha) {
-  const std::string scope =
-      family.scope == "all" ? "all " + family.items : "the " + family.items + " of " + family.scope;
-  Table result{"Pairs of systems over " + scope + "; differences are first less second, x 100",
-               {"first and second", "mean difference", "95 % interval", "median", "n", "rank-biserial", "p", "p (Holm)",
-                "verdict"},
-               {}};
-  for (std::size_t i = 0; i < family.comparisons.size(); ++i) {
-    const Comparison& c = family.comparisons[i];
-    const Verdict verdict = family.verdict(i, alpha);
-    result.rows.push_back({c.first + " – " + c.second, fixed(100 * (c.mean_first - c.mean_second), 2),
-                           fixed(100 * c.mean_difference.low, 2) + " to " + fixed(100 * c.mean_difference.high, 2),
-                           fixed(100 * c.median_difference, 2), std::to_string(c.test.n),
-                           fixed(c.test.rank_biserial(), 2), short_p(c.test.p), short_p(c.adjusted_p),
-                           Cell{verdict_text(verdict, c), verdict == Verdict::significant}});
-  }
-  return result;
-}
-
-Table item_table(const ScoreTable& table, const std::vector<ComparisonFamily>& by_task, double alpha) {
-  Table result{"Inside each data set: mean item score x 100 of the highest (bold), and of the others less that",
-               with_front({"data set", "items"}, table.systems()),
-               {}};
-  for (Index t = 0; t < table.task_count(); ++t) {
-    const ComparisonFamily& family = by_task[static_cast<std::size_t>(t)];
-    std::vector<double> means;
-    std::size_t items = 0;
-    for (Index s = 0; s < table.system_count(); ++s) {
-      const std::vector<double> scores = table.mean_items(s, t);
-      items = scores.size();
-      means.push_back(mean_of(scores));
-    }
-    const Index best = std::max_element(means.begin(), means.end()) - means.begin();
-    const bool decides = family.comparisons.empty() || family.can_decide(alpha);
-    std::vector<Cell> row{family.scope,
-                          family.items + ": " + std::to_string(items) + (decides ? "" : ", too few to tell")};
-    for (Index s = 0; s < table.system_count(); ++s) {
-      const double mean = means[static_cast<std::size_t>(s)], least = means[static_cast<std::size_t>(best)];
-      if (s == best) {
-        row.emplace_back(Cell{fixed(100 * mean, 1), true});
-        continue;
-      }
-      std::string text = fixed(100 * (mean - least), 1);
-      for (std::size_t i = 0; i < family.pairs.size(); ++i)
-        if (family.pairs[i] == std::pair(std::min(s, best), std::max(s, best)) &&
-            family.verdict(i, alpha) == Verdict::significant)
-          text += stars(family.comparisons[i].adjusted_p);
-      row.emplace_back(text);
-    }
-    result.rows.push_back(std::move(row));
-  }
-  return result;
-}
-
-std::vector<std::string> item_notes(const ScoreTable& table) {
-  std::vector<std::string> notes;
-  for (const std::string& kind : table.kinds()) {
-    if (kind == "sts")
-      notes.push_back(
-          "sts: an item is a pair, its score 1 - 6 d² / (n² - 1) with d the difference of its two ranks; the mean is "
-          "Spearman's correlation where nothing ties.");
-    if (kind == "pairclassification")
-      notes.push_back(
-          "pairclassification: an item is a positive pair, its score the precision at its place; the mean is the "
-          "average precision.");
-    if (kind == "clustering")
-      notes.push_back(
-          "clustering: an item is a whole clustering; a data set has few of them, seldom enough for a test.");
-    if (kind == "bitext")
-      notes.push_back(
-          "bitext: an item is a sentence, its score 1 where the translation is found; the mean is the accuracy, while "
-          "the data set's score is F1.");
-  }
-  notes.push_back("All other kinds: the mean of the items is the score.");
-  return notes;
-}
-
 Table cost_table(const ComparedRun& run) {
   Table result{"Cost of training once", {"system", "time, [h:]min:s", "memory, MiB", "trained parameters"}, {}};
   for (std::size_t s = 0; s < run.systems.size(); ++s) {
@@ -237,39 +137,6 @@ Table data_table(const ComparedRun& run) {
   for (const char* kind : {"training_data", "data_sets"})
     for (const auto& [name, digest] : run.plan.at(kind).items())
       result.rows.push_back({name, digest.get<std::string>()});
-  return result;
-}
-
-Table score_rows(const ScoreTable& table) {
-  Table result{"", {"system", "seed", "kind", "data_set", "metric", "score"}, {}};
-  for (Index s = 0; s < table.system_count(); ++s)
-    for (Index k = 0; k < table.seeds(); ++k)
-      for (Index t = 0; t < table.task_count(); ++t) {
-        const ComparedTask& task = table.tasks()[static_cast<std::size_t>(t)];
-        result.rows.push_back({table.systems()[static_cast<std::size_t>(s)], std::to_string(k), task.kind, task.name,
-                               task.main_metric, exact(table.score(s, t, k))});
-      }
-  return result;
-}
-
-Table pair_rows(const std::vector<ComparisonFamily>& families, double alpha) {
-  Table result{
-      "",
-      {"scope", "items", "first", "second", "mean_first", "mean_second", "mean_difference_low", "mean_difference_high",
-       "median_difference", "n", "zeros", "w_plus", "w_minus", "rank_biserial", "p", "p_holm", "verdict"},
-      {}};
-  for (const ComparisonFamily& family : families)
-    for (std::size_t i = 0; i < family.comparisons.size(); ++i) {
-      const Comparison& c = family.comparisons[i];
-      const Verdict verdict = family.verdict(i, alpha);
-      result.rows.push_back({family.scope, family.items, c.first, c.second, exact(c.mean_first), exact(c.mean_second),
-                             exact(c.mean_difference.low), exact(c.mean_difference.high), exact(c.median_difference),
-                             std::to_string(c.test.n), std::to_string(c.test.zeros), exact(c.test.w_plus),
-                             exact(c.test.w_minus), exact(c.test.rank_biserial()), exact(c.test.p), exact(c.adjusted_p),
-                             verdict == Verdict::significant  ? "significant"
-                             : verdict == Verdict::impossible ? "impossible"
-                                                              : "not_significant"});
-    }
   return result;
 }
 
