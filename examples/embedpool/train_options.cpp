@@ -132,7 +132,10 @@ void add_learning_options(CLI::App& command, TrainOptions& options) {
          "texts that go through the model at once; a batch of more is embedded twice, with the memory of this many "
          "(a gradient cache). 0: the whole batch", "N")->check(CLI::NonNegativeNumber);
   number("--lr", learning.rate, "peak learning rate of the adapter", "X")->check(CLI::NonNegativeNumber);
-  number("--head-lr", learning.head_rate, "of the head", "X")->check(CLI::NonNegativeNumber);
+  command
+      .add_option("--head-lr", learning.head_rate,
+                  "of the head. Default: 0.01 for a mix of layers, which is few weights, 0.001 for heads with matrices")
+      ->type_name("X")->check(CLI::NonNegativeNumber)->group(group);
   number("--warmup", learning.warmup, "steps until the peak", "N")->check(CLI::NonNegativeNumber);
   static const std::map<std::string, Schedule::Decay> decays{
       {"constant", Schedule::Decay::constant}, {"linear", Schedule::Decay::linear}, {"cosine", Schedule::Decay::cosine}};
@@ -217,6 +220,10 @@ void apply_recipe(TrainOptions& options) {
   options.layers = "all";
   head.kind = "layer-mix";
   if (!options.head_steps) options.head_steps = 192;
+}
+
+double default_head_rate(std::string_view head) noexcept {
+  return head == "layer-mix" || head == "weighted-layers" ? 1e-2 : 1e-3;
 }
 
 TrainOptions head_training(const TrainOptions& options) {

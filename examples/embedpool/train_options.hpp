@@ -2,6 +2,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "embedding_options.hpp"
@@ -20,7 +21,8 @@ struct HeadOptions {
 /// What learns from what, how fast, and for how long.
 struct LearningOptions {
   Index steps = 100, batch = 16, accumulate = 1, chunk = 0, warmup = 10, most_negatives = 1, kept_blocks = -1;
-  double rate = 5e-4, head_rate = 1e-2, weight_decay = 0.01, longest_gradient = 1, dropout = 0, temperature = 0.05;
+  double rate = 5e-4, weight_decay = 0.01, longest_gradient = 1, dropout = 0, temperature = 0.05;
+  std::optional<double> head_rate{};  ///< else default_head_rate()
   std::optional<double> false_negative_margin{};
   Schedule::Decay decay = Schedule::Decay::linear;
   std::vector<Index> matryoshka{};
@@ -51,6 +53,9 @@ void add_train_options(CLI::App& command, TrainOptions& options);
 ///
 /// Errors  ShapeError naming a flag that contradicts the design
 void apply_recipe(TrainOptions& options);
+
+/// 1e-2 for heads that are few weights, one for each key; 1e-3 for those that have matrices, which diverge at more.
+double default_head_rate(std::string_view head) noexcept;
 
 /// The training of the head alone that comes before LoRA, in the folder `head` of the output: few examples many times, as
 /// suits few parameters.

@@ -29,7 +29,7 @@ std::string TrainingJob::description() const {
                    {"schedule", static_cast<int>(learning.decay)},
                    {"negatives", learning.most_negatives},
                    {"lr", learning.rate},
-                   {"head_lr", learning.head_rate},
+                   {"head_lr", head_rate()},
                    {"weight_decay", learning.weight_decay},
                    {"clip", learning.longest_gradient},
                    {"temperature", learning.temperature},

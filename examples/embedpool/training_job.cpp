@@ -162,7 +162,7 @@ TrainingSettings TrainingJob::training_settings() const {
   TrainingSettings result;
   result.schedule = {learning.decay, learning.warmup, learning.steps};
   result.rate = learning.rate;
-  result.head_rate = learning.head_rate;
+  result.head_rate = head_rate();
   result.weight_decay = learning.weight_decay;
   result.longest_gradient = learning.longest_gradient;
   result.dropout = learning.dropout;

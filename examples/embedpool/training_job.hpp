@@ -34,6 +34,8 @@ class TrainingJob {
   /// Whether other queries' documents are no negatives for this batch.
   bool in_batch_negatives(const std::vector<Index>& batch, const TrainingData& from) const;
 
+  /// The learning rate of the head: the flag's, or what suits the kind of head.
+  double head_rate() const { return options.learning.head_rate.value_or(default_head_rate(settings.reading.head.name())); }
   TrainingSettings training_settings() const;
   /// Everything that decides the bits of the result, for checkpoints to compare.
   std::string description() const;

@@ -111,6 +111,20 @@ TEST_CASE("a head on a frozen backbone learns, and no adapter is written") {
   CHECK(nlohmann::json::parse(fixture.bytes("head", "embedder.json")).at("head").at("type") == "layer-mix");
 }
 
+TEST_CASE("a head learns at the rate that suits its kind unless a flag says another") {
+  const Fixture fixture;
+  const auto head = [&](const std::string& name, std::vector<std::string> flags) {
+    flags.insert(flags.end(), {"--steps", "3", "--warmup", "1"});
+    REQUIRE(fixture.train_head(name, flags).status == 0);
+    return fixture.bytes(name, "head.safetensors");
+  };
+  const std::string mix = head("mix", {}), attention = head("attention", {"--design", "2"});
+  CHECK(mix == head("mix-0.01", {"--head-lr", "0.01"}));
+  CHECK(mix != head("mix-0.001", {"--head-lr", "0.001"}));
+  CHECK(attention == head("attention-0.001", {"--design", "2", "--head-lr", "0.001"}));
+  CHECK(attention != head("attention-0.01", {"--design", "2", "--head-lr", "0.01"}));
+}
+
 TEST_CASE("kept keys give the same head as new ones, and are refused for other texts") {
   const Fixture fixture;
   const std::string keys = fixture.out("keys.safetensors");
