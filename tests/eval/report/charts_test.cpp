@@ -31,7 +31,9 @@ std::vector<Element> drawn(const auto& chart) {
   CHECK(width > 0);
   CHECK(height > 0);
   for (const Element& element : elements)
-    for (const auto& [name, value] : element.attributes) {
+    for (const auto& attribute : element.attributes) {
+      const auto& name = attribute.first;  // CAPTURE takes no structured bindings
+      const auto& value = attribute.second;
       CAPTURE(element.name);
       CAPTURE(name);
       CAPTURE(value);
