@@ -5,6 +5,7 @@
 #include "embedpool/core/counter_random.hpp"
 #include "embedpool/core/matrix.hpp"
 #include "embedpool/core/thread_pool.hpp"
+#include "embedpool/eval/search/best_neighbours.hpp"
 #include "embedpool/eval/unit_rows_of.hpp"
 #include "embedpool/testing/shuffled_executor.hpp"
 
@@ -112,6 +113,24 @@ TEST_CASE("candidates as whole numbers are in the order of neighbours") {
       CHECK(detail::neighbour_key(rising[i - 1].score, rising[i - 1].row) < detail::neighbour_key(rising[i].score, rising[i].row));
   }
   CHECK(detail::neighbour_key(-0.0f, 7) == detail::neighbour_key(0.0f, 7));  // equal scores tie
+}
+
+TEST_CASE("gathered neighbours are the best in whatever order they come, and what is below the bound stays out") {
+  detail::BestNeighbours best(2, 2);
+  CHECK(best.bound(0) == -std::numeric_limits<float>::infinity());
+  std::vector<Neighbour> all;
+  for (Index row = 200; row-- > 0;) {  // enough to be cut to the best more than once, the lower row of a tie coming last
+    const float score = static_cast<float>((row * 37) % 50);
+    best.add(1, row, &score, 1);
+    all.push_back({row, score});
+  }
+  std::sort(all.begin(), all.end());
+  CHECK(best.sorted(1) == std::vector<Neighbour>(all.begin(), all.begin() + 2));
+  CHECK(best.bound(1) >= 48);  // the second best of the 66 rows of the first cut, among which is every score
+  CHECK(best.sorted(0).empty());
+  best.clear();
+  CHECK(best.bound(1) == -std::numeric_limits<float>::infinity());
+  CHECK(best.sorted(1).empty());
 }
 
 TEST_CASE("unit rows have length one, and a row of zeros stays zero") {
