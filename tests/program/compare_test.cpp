@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "embedpool/eval/comparison/spread.hpp"
-#include "program/program.hpp"
+#include "program/scored_model.hpp"
 
 using namespace embedpool;
 using namespace embedpool::test;
@@ -23,33 +23,15 @@ CsvRows csv(const std::filesystem::path& file) {
   return rows;
 }
 
-/// A small model, data sets of three kinds, and pairs to train on.
-struct Fixture {
-  Folder folder{};
-  std::string model = (folder / "model").string();
-  std::string data = (folder / "data").string();
-
+/// With pairs to train on.
+struct Fixture : ScoredModel {
   Fixture() {
-    write_llama(model, {});
-    write_byte_tokenizer(model, false);
-    std::string pairs = "score\tsentence1\tsentence2\n", labelled = "label\ttext\n", training;
-    for (int i = 0; i < 64; ++i) {
-      const std::string word(1 + static_cast<std::size_t>(i % 4), static_cast<char>('a' + i % 25));
-      if (i < 12) pairs += std::to_string(i % 5) + "\ta " + word + "\tthe " + word + "\n";
-      if (i < 12) labelled += std::string(i % 2 ? "odd" : "even") + "\ta " + word + "\n";
-      training += nlohmann::json{{"query", "what is " + word}, {"positive", word + " it is"}}.dump() + "\n";
-    }
-    write("sts/Pairs/test.tsv", pairs);
-    write("sts/More/test.tsv", pairs + "4\tone\ttwo\n");
-    write("clustering/Words/test.tsv", labelled);
-    write("retrieval/Find/corpus.jsonl", "{\"_id\": \"d1\", \"title\": \"\", \"text\": \"a bb\"}\n{\"_id\": \"d2\", \"text\": \"x y z\"}\n");
-    write("retrieval/Find/queries.jsonl", "{\"_id\": \"q1\", \"text\": \"a bb\"}\n");
-    write("retrieval/Find/qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t1\n");
+    write_retrieval();
+    write("sts/More/test.tsv", pairs() + "4\tone\ttwo\n");
+    std::string training;
+    for (int i = 0; i < 64; ++i)
+      training += nlohmann::json{{"query", "what is " + word(i)}, {"positive", word(i) + " it is"}}.dump() + "\n";
     write("train/pairs.jsonl", training);
-  }
-  void write(const std::string& name, const std::string& content) const {
-    std::filesystem::create_directories((folder / ("data/" + name)).parent_path());
-    folder.write("data/" + name, content);
   }
   std::vector<std::string> arguments(const std::string& output, std::vector<std::string> flags) const {
     flags.insert(flags.begin(), {"compare", "--model", model, "--data", data, "--output", (folder / output).string(), "--quiet"});
@@ -61,7 +43,6 @@ struct Fixture {
     flags.insert(flags.begin(), {"--config", folder.write("systems.json", json), "--seeds", "1"});
     return compare(output, flags);
   }
-  nlohmann::json score(const std::string& file) const { return nlohmann::json::parse(read_file(folder / file)); }
 };
 
 const std::vector<std::string> files = {"scores.csv", "pairs.csv", "report.md", "report.html"};
@@ -92,7 +73,7 @@ TEST_CASE("two designs with two seeds: the report, its tables and the scores of 
   for (std::size_t i = 1; i < scores.size(); ++i) {
     const auto& row = scores[i];
     const std::string folder = row[0] == "design 1" ? "design-1" : "design-3";
-    const auto kept = fixture.score("out/" + folder + "/seed" + row[1] + "/scores/" + row[2] + "/" + row[3] + ".json");
+    const auto kept = fixture.json("out/" + folder + "/seed" + row[1] + "/scores/" + row[2] + "/" + row[3] + ".json");
     CHECK(kept.at("main_metric") == row[4]);
     CHECK(std::stod(row[5]) == doctest::Approx(kept.at("main_score").get<double>()).epsilon(1e-9));  // ten digits
     means[row[0] == "design 3"] += std::stod(row[5]) / 8;
@@ -105,7 +86,7 @@ TEST_CASE("two designs with two seeds: the report, its tables and the scores of 
   CAPTURE(evaluated.error);
   REQUIRE(evaluated.status == 0);
   for (const std::string task : {"sts/Pairs", "sts/More", "clustering/Words", "retrieval/Find"}) {
-    const auto kept = fixture.score("out/design-3/seed1/scores/" + task + ".json"), again = fixture.score("evaluated/" + task + ".json");
+    const auto kept = fixture.json("out/design-3/seed1/scores/" + task + ".json"), again = fixture.json("evaluated/" + task + ".json");
     CHECK(kept.at("main_score") == again.at("main_score"));
     CHECK(kept.at("item_scores") == again.at("item_scores"));
   }
@@ -204,8 +185,8 @@ TEST_CASE("systems of a configuration, trained and untrained, and one that is ad
   CHECK(html.find("<last>") == std::string::npos);
   REQUIRE(run({"evaluate", "--model", fixture.model, "--pooling", "mean", "--data", fixture.data, "--output",
                (fixture.folder / "evaluated").string()}).status == 0);
-  CHECK(fixture.score("evaluated/sts/Pairs.json").at("main_score") ==
-        fixture.score("out/mean-last/seed0/scores/sts/Pairs.json").at("main_score"));
+  CHECK(fixture.json("evaluated/sts/Pairs.json").at("main_score") ==
+        fixture.json("out/mean-last/seed0/scores/sts/Pairs.json").at("main_score"));
   const std::string last = R"(, {"name": "last", "flags": ["--pooling", "last"], "untrained": true})";
   const Outcome more = fixture.configured("out", systems(untrained + ", " + mixed + last));
   CAPTURE(more.error);
@@ -229,11 +210,11 @@ TEST_CASE("a budget in minutes is measured once and is the same for every system
   const Outcome outcome = fixture.configured("out", two_heads, flags);
   CAPTURE(outcome.error);
   REQUIRE(outcome.status == 0);
-  const auto plan = fixture.score("out/plan.json");
+  const auto plan = fixture.json("out/plan.json");
   CHECK(plan.at("steps").get<int>() >= 1);
   const std::string scores = read_file(fixture.folder / "out/scores.csv");
   CHECK(fixture.configured("out", two_heads, flags).status == 0);
-  CHECK(fixture.score("out/plan.json") == plan);
+  CHECK(fixture.json("out/plan.json") == plan);
   CHECK(read_file(fixture.folder / "out/scores.csv") == scores);
   CHECK(!std::filesystem::exists(fixture.folder / "out/timing"));
 }

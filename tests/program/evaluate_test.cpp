@@ -3,38 +3,15 @@
 #include <map>
 
 #include "embedpool/eval/task_kind.hpp"
-#include "program/program.hpp"
+#include "program/scored_model.hpp"
 
 using namespace embedpool;
 using namespace embedpool::test;
 
 namespace {
 
-/// A small model and a data set of three kinds.
-struct Fixture {
-  Folder folder{};
-  std::string model = (folder / "model").string();
-  std::string data = (folder / "data").string();
-
-  Fixture() {
-    write_llama(model, {});
-    write_byte_tokenizer(model, false);
-    std::string pairs = "score\tsentence1\tsentence2\n", labelled = "label\ttext\n";
-    for (int i = 0; i < 12; ++i) {
-      const std::string word(1 + static_cast<std::size_t>(i % 4), static_cast<char>('a' + i));
-      pairs += std::to_string(i % 5) + "\ta " + word + "\tthe " + word + "\n";
-      labelled += std::string(i % 2 ? "odd" : "even") + "\ta " + word + "\n";
-    }
-    write("sts/Pairs/test.tsv", pairs);
-    write("clustering/Words/test.tsv", labelled);
-    write("retrieval/Find/corpus.jsonl", "{\"_id\": \"d1\", \"title\": \"\", \"text\": \"a bb\"}\n{\"_id\": \"d2\", \"text\": \"x y z\"}\n");
-    write("retrieval/Find/queries.jsonl", "{\"_id\": \"q1\", \"text\": \"a bb\"}\n");
-    write("retrieval/Find/qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t1\n");
-  }
-  void write(const std::string& name, const std::string& content) const {
-    std::filesystem::create_directories((folder / ("data/" + name)).parent_path());
-    folder.write("data/" + name, content);
-  }
+struct Fixture : ScoredModel {
+  Fixture() { write_retrieval(); }
   Outcome evaluate(const std::string& output, std::vector<std::string> flags = {}) const {
     flags.insert(flags.begin(), {"evaluate", "--model", model, "--data", data, "--output", (folder / output).string()});
     return run(flags);
@@ -48,10 +25,10 @@ TEST_CASE("every data set of a folder is scored, and a query finds the document 
   const Outcome outcome = fixture.evaluate("scores");
   CAPTURE(outcome.error);
   REQUIRE(outcome.status == 0);
-  const auto found = nlohmann::json::parse(read_file(fixture.folder / "scores/retrieval/Find.json"));
+  const auto found = fixture.json("scores/retrieval/Find.json");
   CHECK(found.at("main_metric") == "ndcg_at_10");
   CHECK(found.at("main_score") == 1.0);
-  const auto pairs = nlohmann::json::parse(read_file(fixture.folder / "scores/sts/Pairs.json"));
+  const auto pairs = fixture.json("scores/sts/Pairs.json");
   CHECK(pairs.at("item_scores").size() == 12);
   CHECK(pairs.at("metrics").contains("manhattan_spearman"));
   CHECK(std::filesystem::exists(fixture.folder / "scores/clustering/Words.json"));

@@ -1,39 +1,18 @@
 #include <algorithm>
 
-#include "program/program.hpp"
+#include "program/scored_model.hpp"
 
 using namespace embedpool;
 using namespace embedpool::test;
 
 namespace {
 
-/// A small model and data sets of two kinds.
-struct Fixture {
-  Folder folder{};
-  std::string model = (folder / "model").string();
-  std::string data = (folder / "data").string();
-
-  Fixture() {
-    write_llama(model, {.layers = 3});
-    write_byte_tokenizer(model, false);
-    std::string pairs = "score\tsentence1\tsentence2\n", labelled = "label\ttext\n";
-    for (int i = 0; i < 12; ++i) {
-      const std::string word(1 + static_cast<std::size_t>(i % 4), static_cast<char>('a' + i));
-      pairs += std::to_string(i % 5) + "\ta " + word + "\tthe " + word + "\n";
-      labelled += std::string(i % 2 ? "odd" : "even") + "\ta " + word + "\n";
-    }
-    write("data/sts/Pairs/test.tsv", pairs);
-    write("data/clustering/Words/test.tsv", labelled);
-  }
-  std::string write(const std::string& name, const std::string& content) const {
-    std::filesystem::create_directories((folder / name).parent_path());
-    return folder.write(name, content);
-  }
+struct Fixture : ScoredModel {
+  Fixture() : ScoredModel({.layers = 3}) {}
   Outcome layers(const std::string& output, std::vector<std::string> flags = {}) const {
     flags.insert(flags.begin(), {"layers", "--model", model, "--data", data, "--output", (folder / output).string()});
     return run(flags);
   }
-  nlohmann::json json(const std::string& name) const { return nlohmann::json::parse(read_file(folder / name)); }
 };
 
 }  // namespace
@@ -84,7 +63,7 @@ TEST_CASE("layers: a trained head over layers says where it looks") {
     const std::string word(2, static_cast<char>('a' + i));
     lines += "{\"query\": \"a " + word + "\", \"positive\": \"the " + word + "\"}\n";
   }
-  const std::string data = fixture.write("train.jsonl", lines), trained = (fixture.folder / "trained").string();
+  const std::string data = fixture.folder.write("train.jsonl", lines), trained = (fixture.folder / "trained").string();
   const Outcome training = run({"train", "--model", fixture.model, "--data", data, "--output", trained, "--design", "3",
                                 "--steps", "2", "--warmup", "1", "--batch", "4", "--lora-rank", "2", "--quiet"});
   CAPTURE(training.error);
@@ -115,6 +94,6 @@ TEST_CASE("layers: flags that make no sense, unknown tasks and bad data are refu
   refused({"--tasks", "stss"}, {fixture.data, "stss"});
   refused({"--trained", "nowhere"}, {"nowhere"});
   refused({"--similarity-texts", "1"}, {"--similarity-texts"});
-  fixture.write("data/sts/Pairs/test.tsv", "score\tsentence1\tsentence2\n1\ta\tb\nmuch\tc\td\n");
+  fixture.write("sts/Pairs/test.tsv", "score\tsentence1\tsentence2\n1\ta\tb\nmuch\tc\td\n");
   refused({"--tasks", "sts"}, {"Pairs/test.tsv", "line 3", "much"});
 }
