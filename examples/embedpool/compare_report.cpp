@@ -63,11 +63,9 @@ void add_recommendations(report::Document& document, const ComparedRun& run, con
   document.list(lines);
   document.paragraph(
       "A system counts as better than another if it has the higher mean with every seed and a test says so too: "
-      "Wilcoxon's "
-      "signed-rank test over the kind's data sets, or the one inside more than half of them while none says the "
-      "contrary, each "
-      "with p ≤ 0.05 after Holm's correction. A difference that is not shown may still be there. Scores are main "
-      "metrics x 100.");
+      "Wilcoxon's signed-rank test over the kind's data sets, or the one inside more than half of them while none says "
+      "the contrary, each with p ≤ 0.05 after Holm's correction. A difference that is not shown may still be there. "
+      "Scores are main metrics x 100.");
 }
 
 void add_scores(report::Document& document, const ScoreTable& table) {
@@ -86,10 +84,9 @@ void add_tests(report::Document& document, const ScoreTable& table, const Tests&
   document.heading("Differences over data sets");
   document.paragraph(
       "Wilcoxon's signed-rank test, two-sided: each data set gives one pair of scores, which are means over seeds; n "
-      "counts those "
-      "that differ. Holm's correction is over the pairs of systems of a table. * p ≤ 0.05, ** p ≤ 0.01, *** p "
-      "≤ 0.001, after it. The interval is that of the mean difference, by bootstrap over data sets. The rank-biserial "
-      "correlation goes from -1 (second higher everywhere) to 1 (first higher everywhere).");
+      "counts those that differ. Holm's correction is over the pairs of systems of a table. * p ≤ 0.05, ** p ≤ 0.01, "
+      "*** p ≤ 0.001, after it. The interval is that of the mean difference, by bootstrap over data sets. The "
+      "rank-biserial correlation goes from -1 (second higher everywhere) to 1 (first higher everywhere).");
   if (const std::string limit = tests.all.limit(alpha); !limit.empty())
     document.paragraph("All data sets: " + limit + ".");
   document.table(pair_table(tests.all, alpha));
@@ -118,10 +115,8 @@ void add_tests(report::Document& document, const ScoreTable& table, const Tests&
   document.heading("Differences inside data sets");
   document.paragraph(
       "The same test inside each data set, where each query, pair or text gives one pair of scores. What it says holds "
-      "for these "
-      "trained systems on texts like these. Stars, as above, say that a system differs from the one with the highest "
-      "mean; the "
-      "correction is over all pairs of systems on the data set. All pairs are in pairs.csv.");
+      "for these trained systems on texts like these. Stars, as above, say that a system differs from the one with the "
+      "highest mean; the correction is over all pairs of systems on the data set. All pairs are in pairs.csv.");
   document.table(item_table(table, tests.by_task, alpha));
   document.list(item_notes(table));
 }
@@ -131,10 +126,8 @@ void add_repetition(report::Document& document, const CompareOptions& options, c
   document.table(cost_table(run));
   document.paragraph(
       "Time is the mean over seeds of a whole training, head and calibration included. Work done twice because a run "
-      "was cut off "
-      "counts twice; keys that another seed has computed and kept count nothing. Memory is the largest resident memory "
-      "during "
-      "training, with the model file. Parameters are those of adapter and head.");
+      "was cut off counts twice; keys that another seed has computed and kept count nothing. Memory is the largest "
+      "resident memory during training, with the model file. Parameters are those of adapter and head.");
   document.heading("To repeat it");
   document.code(options.command);
   std::vector<std::string> facts = {

@@ -119,9 +119,10 @@ void add_task_options(CLI::App& command, std::vector<std::string>& tasks, Index&
       ->type_name("NAME");
   command
       .add_option("--max-items", max_items,
-                   "sample at most N items of each data set (pairs, texts, queries with ten documents each ...), always "
-                   "the same ones: minutes in place of hours, and scores to compare with each other alone. Default: 0, all")
+                  "sample at most N items of each data set (pairs, texts, queries with ten documents each ...), always "
+                  "the same ones: minutes in place of hours, and scores to compare with each other alone. 0: all")
       ->check(CLI::IsMember({0}) | CLI::Range(Index(3), Index(1) << 32))
+      ->capture_default_str()
       ->type_name("N");
 }
 

@@ -19,16 +19,7 @@ void add_layers_command(CLI::App& program) {
   command->add_option("--data", options->data, "folder with data sets, as `embedpool evaluate` takes it")
       ->required()
       ->type_name("DIR");
-  command->add_option("--tasks", options->tasks, "names of data sets, or kinds such as sts. Default: all")
-      ->type_name("NAME");
-  command
-      ->add_option(
-          "--max-items", options->max_items,
-          "sample at most N items of each data set (pairs, texts, queries with ten documents each ...), always the "
-          "same ones. 0: all; memory grows with texts x layers x width of the largest data set")
-      ->check(CLI::IsMember({0}) | CLI::Range(Index(3), Index(1) << 32))
-      ->capture_default_str()
-      ->type_name("N");
+  add_task_options(*command, options->tasks, options->max_items);
   command
       ->add_option("--similarity-texts", options->similarity_texts,
                    "layers are compared on at most about N texts, the same number of each data set")
@@ -42,8 +33,7 @@ void add_layers_command(CLI::App& program) {
   command
       ->add_option("--trained", options->head,
                    "folder that `embedpool train` wrote: the adapter is merged into the model, and where the head "
-                   "weighs several "
-                   "layers, the report says how. Its settings hold; a flag that says otherwise is refused")
+                   "weighs several layers, the report says how. Its settings hold; a flag that says otherwise is refused")
       ->type_name("DIR");
   command
       ->add_option(
@@ -52,11 +42,10 @@ void add_layers_command(CLI::App& program) {
       ->type_name("NAME");
   add_run_options(*command, *options);
   command->footer(
-      "Every text goes through the model once, and its pooled state is kept of every layer, 0 the embeddings, L the "
-      "last\n"
-      "after the final norm. Scores are given raw and calibrated: each dimension centred and scaled by the texts of "
-      "the data\n"
-      "set itself, without their labels. A run that is stopped writes nothing.\n\n"
+      "Every text goes through the model once, and its pooled state is kept of every layer, 0 the embeddings, L the last\n"
+      "after the final norm. Scores are given raw and calibrated: each dimension centred and scaled by the texts of the data\n"
+      "set itself, without their labels. Memory grows with texts x layers x width of the largest\n"
+      "data set. A run that is stopped writes nothing.\n\n"
       "Examples:\n"
       "  embedpool layers --model m.gguf --data data --tasks sts --output layers\n"
       "  embedpool layers --model m.gguf --data data --pooling last --append-eos --max-items 100 --output eos-layers\n"

@@ -15,12 +15,11 @@ void add_scores(report::Document& document, const LayersRun& run) {
   document.heading("Which layer scores best");
   document.table(best_layers(run));
   document.paragraph("Layer 0 is the embeddings, layer " + std::to_string(run.layers) +
-                     " the last, after the final norm. Raw: the states as "
-                     "they are. Calibrated: each dimension of a layer centred and scaled by the texts of the same data "
-                     "set, without labels; it "
-                     "shows what a calibrated embedding could reach, and is a little better than one calibrated with "
-                     "other texts. The best of "
-                     "many layers is a little too good as well: it was chosen on the scores that it is given with.");
+                     " the last, after the final norm. Raw: the states as they are. Calibrated: each dimension of a "
+                     "layer centred and scaled by the texts of the same data set, without labels; it shows what a "
+                     "calibrated embedding could reach, and is a little better than one calibrated with other texts. "
+                     "The best of many layers is a little too good as well: it was chosen on the scores that it is "
+                     "given with.");
   document.heading("Score by layer");
   if (run.tasks.size() > 1)
     document.figure("Mean of the main scores x 100 of all data sets, by layer.", report::draw(mean_chart(run)));
@@ -39,14 +38,12 @@ void add_scores(report::Document& document, const LayersRun& run) {
 void add_similarity(report::Document& document, const LayersRun& run) {
   document.heading("How alike the layers are");
   document.paragraph("Measured on " + std::to_string(run.similarity_texts) +
-                     " texts, from all data sets. The cosine says whether the states of "
-                     "the same text point the same way in two layers. Linear CKA (Kornblith and others 2019) says "
-                     "whether two layers place the "
-                     "same texts near each other; a rotation between them does not count. Both follow the few "
-                     "dimensions with the largest "
-                     "values, which all texts of an untuned decoder may share: raw similarities then speak of those "
-                     "alone. Standardised states "
-                     "have mean 0 and deviation 1 in each dimension, so that all dimensions count.");
+                     " texts of the data sets above. The cosine says whether the states of the same text point the same "
+                     "way in two layers. Linear CKA (Kornblith and others 2019) says whether two layers place the same "
+                     "texts near each other; a rotation between them does not count. Both follow the few dimensions "
+                     "with the largest values, which all texts of an untuned decoder may share: raw similarities then "
+                     "speak of those alone. Standardised states have mean 0 and deviation 1 in each dimension, so that "
+                     "all dimensions count.");
   const auto figure = [&](const char* caption, const std::string& title, const Matrix<double>& values, double low) {
     document.figure(caption, report::draw(similarity_map(values, title, low)));
   };
@@ -60,8 +57,8 @@ void add_similarity(report::Document& document, const LayersRun& run) {
   document.paragraph(
       "What chance gives is the mean of CKA over all orders of the texts of one layer. It falls with more texts "
       "(--similarity-texts); a CKA near it says that the layers have nothing to do with each other. A layer with the "
-      "same state "
-      "for all texts, such as the embedding of an appended token, has similarity 0 with every layer, itself included.");
+      "same state for all texts, such as the embedding of an appended token, has similarity 0 with every layer, itself "
+      "included.");
 }
 
 void add_attention(report::Document& document, const LayersRun& run) {
@@ -73,10 +70,8 @@ void add_attention(report::Document& document, const LayersRun& run) {
   document.table(attention_table(run));
   document.paragraph(
       "Shares are weights before the value projection: they say where the head looks, not how much comes of it. What "
-      "stands "
-      "beside the attention, such as a mean of the keys as residual, is not in them. A layer that the head does not "
-      "read has 0. "
-      "Learned layer weights are the same for every data set.");
+      "stands beside the attention, such as a mean of the keys as residual, is not in them. A layer that the head does "
+      "not read has 0. Learned layer weights are the same for every data set.");
 }
 
 void add_repetition(report::Document& document, const LayersOptions& options, const LayersRun& run) {
