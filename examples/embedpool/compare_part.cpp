@@ -29,6 +29,16 @@ Index trained_parameters(const std::filesystem::path& folder) {
 
 }  // namespace
 
+void take_run_options(const CompareOptions& from, const std::string& label, EmbeddingOptions& to) {
+  to.model = from.model;
+  to.compute = from.compute;
+  to.threads = from.threads;
+  to.batch_tokens = from.batch_tokens;
+  to.quiet = from.quiet;
+  to.verbose = from.verbose;
+  to.label = label;
+}
+
 void ComparedPart::train(const Model& model, Index steps) const {
   if (system_.untrained || std::filesystem::exists(std::filesystem::path(trained()) / io::SavedEmbedder::config_name))
     return;
@@ -45,7 +55,7 @@ void ComparedPart::train(const Model& model, Index steps) const {
     saved = std::chrono::steady_clock::now();
   };
   TrainOptions training = system_.training;
-  take_run_options(training);
+  take_run_options(options_, label_, training);
   training.output = trained();
   training.resume = true;
   training.learning.steps = steps;
@@ -70,23 +80,13 @@ std::vector<io::Json> ComparedPart::evaluate(const Model& model, const std::vect
     reading = system_.training;
   else
     reading.head = trained();
-  take_run_options(reading);
+  take_run_options(options_, label_, reading);
   reading.max_tokens = options_.evaluated_tokens;
   return evaluate_tasks(reading, model, folders, options_.max_items, folder_ / "scores", [](const io::Json&) {});
 }
 
 io::Json ComparedPart::cost() const {
   return std::filesystem::exists(cost_file()) ? io::read_json(cost_file()) : io::Json::object();
-}
-
-void ComparedPart::take_run_options(EmbeddingOptions& to) const {
-  to.model = options_.model;
-  to.compute = options_.compute;
-  to.threads = options_.threads;
-  to.batch_tokens = options_.batch_tokens;
-  to.quiet = options_.quiet;
-  to.verbose = options_.verbose;
-  to.label = label_;
 }
 
 }  // namespace embedpool::program

@@ -16,6 +16,9 @@ inline double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+/// What the comparison's own flags decide for each training and evaluation: the model and how the work is done.
+void take_run_options(const CompareOptions& from, const std::string& label, EmbeddingOptions& to);
+
 /// One system with one seed, in a folder of its own: first trained, then scored. What is there already is kept, a
 /// training that was under way goes on.
 class ComparedPart {
@@ -39,7 +42,6 @@ class ComparedPart {
  private:
   std::filesystem::path cost_file() const { return folder_ / "cost.json"; }
   std::string trained() const { return (folder_ / "trained").string(); }
-  void take_run_options(EmbeddingOptions& to) const;
 
   const CompareOptions& options_;
   const ComparedSystem& system_;

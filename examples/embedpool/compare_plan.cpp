@@ -4,6 +4,7 @@
 #include <chrono>
 #include <filesystem>
 
+#include "compare_part.hpp"
 #include "digest.hpp"
 #include "embedpool/io/mapped_file.hpp"
 #include "text_file.hpp"
@@ -13,7 +14,6 @@ namespace embedpool::program {
 namespace {
 
 namespace files = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
 /// Of the bytes of a file, or of all files below a folder, in the order of their names.
 std::string digest_of(const files::path& path) {
@@ -42,13 +42,13 @@ Index measured_steps(const CompareOptions& options, const Model& model, const st
     if (system.untrained) continue;
     files::remove_all(folder);  // of a measurement that was cut off
     TrainOptions training = system.training;
+    take_run_options(options, "timing " + system.name + ": ", training);
     training.output = (folder / system.folder).string();
     training.learning.steps = timed;
     training.held_out.clear();
-    training.label = "timing " + system.name + ": ";
-    const Clock::time_point start = Clock::now();
+    const auto start = std::chrono::steady_clock::now();
     std::vector<double> seconds;
-    training.stepped = [&](Index) { seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count()); };
+    training.stepped = [&](Index) { seconds.push_back(seconds_since(start)); };
     train(training, model);
     const double per_step = (seconds.back() - seconds.front()) / static_cast<double>(timed - 1);
     const double before = seconds.front() - per_step;

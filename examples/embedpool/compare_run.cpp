@@ -105,14 +105,11 @@ ComparedRun run_comparison(const CompareOptions& options) {
       if (system.untrained && seed > 0) continue;
       const std::string place = std::to_string(done + 1) + " of " + std::to_string(parts) + ", " + system.name +
                                 (system.untrained ? "" : ", seed " + std::to_string(seed));
-      if (!options.quiet)
-        std::fprintf(
-            stderr, "embedpool: %s%s\n", place.c_str(),
-            worked == 0
-                ? ""
-                : (", about " +
-                   Progress::clock(spent / static_cast<double>(worked) * static_cast<double>(parts - done)) + " left")
-                      .c_str());
+      std::string left;
+      if (worked > 0)
+        left = ", about " + Progress::clock(spent / static_cast<double>(worked) * static_cast<double>(parts - done)) +
+               " left";
+      if (!options.quiet) std::fprintf(stderr, "embedpool: %s%s\n", place.c_str(), left.c_str());
       const ComparedPart part(options, system, seed, place + ": ");
       const auto start = std::chrono::steady_clock::now();
       part.train(model, steps);
