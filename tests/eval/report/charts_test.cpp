@@ -7,6 +7,7 @@
 #include "embedpool/eval/report/grouped_bars.hpp"
 #include "embedpool/eval/report/heat_map.hpp"
 #include "embedpool/eval/report/line_chart.hpp"
+#include "embedpool/eval/report/palette.hpp"
 #include "eval/report/markup.hpp"
 
 using namespace embedpool;
@@ -230,4 +231,26 @@ TEST_CASE("charts whose parts do not fit together are refused by name") {
   CHECK_THROWS_AS(draw(HeatMap{"t", "", "", {"a"}, {"b"}, {{1, 2}}}), ShapeError);
   CHECK_THROWS_AS(draw(CriticalDifference{"t", {"a"}, {1, 2}, {}}), ShapeError);
   CHECK_THROWS_AS(draw(CriticalDifference{"t", {"a"}, {1}, {{1}}}), ShapeError);
+}
+
+TEST_CASE("letters on every colour of a heat map have the contrast that WCAG 2.1 asks for, and the ends are viridis'") {
+  CHECK(HeatColour(0).text() == "#440154");
+  CHECK(HeatColour(1).text() == "#fde725");
+  CHECK(HeatColour(-3).text() == HeatColour(0).text());
+  CHECK(HeatColour(7).text() == HeatColour(1).text());
+  for (int i = 0; i <= 1000; ++i) {
+    const HeatColour colour(i / 1000.0);
+    const auto linear = [&](std::size_t at) { return std::pow(std::stoi(colour.text().substr(at, 2), nullptr, 16) / 255.0, 2.2); };
+    const double luminance = 0.2126 * linear(1) + 0.7152 * linear(3) + 0.0722 * linear(5);
+    const double contrast = colour.letters() == "#fff" ? 1.05 / (luminance + 0.05) : (luminance + 0.05) / 0.05;
+    CAPTURE(i);
+    REQUIRE(contrast >= 4.5);
+  }
+}
+
+TEST_CASE("series keep their colours, and start again after the last") {
+  for (std::size_t i = 0; i < 8; ++i) {
+    CHECK(series_colour(i) == series_colour(i + 8));
+    for (std::size_t j = 0; j < i; ++j) CHECK(series_colour(i) != series_colour(j));
+  }
 }

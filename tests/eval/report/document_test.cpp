@@ -1,5 +1,6 @@
 #include "embedpool/eval/report/document.hpp"
 
+#include "embedpool/eval/report/style_sheet.hpp"
 #include "eval/report/markup.hpp"
 
 using namespace embedpool;
@@ -182,4 +183,10 @@ TEST_CASE("code keeps its lines, also without a line end at its end") {
   document.code("");
   CHECK(document.html().find("<pre tabindex=\"0\">a &lt;b&gt;\n  c\n</pre>") != std::string::npos);
   CHECK(document.markdown().find("\n```\na <b>\n  c\n```\n") != std::string::npos);
+}
+
+TEST_CASE("a page holds its style, which fetches nothing, and prints black on white") {
+  CHECK(Document("t").html().find(style_sheet) != std::string::npos);
+  for (const char* outside : {"url(", "@import", "http", "</"}) CHECK(style_sheet.find(outside) == std::string_view::npos);
+  CHECK(style_sheet.find("@media screen and (prefers-color-scheme:dark)") != std::string_view::npos);  // not on paper
 }

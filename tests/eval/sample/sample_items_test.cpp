@@ -6,6 +6,8 @@
 #include <set>
 #include <string>
 
+#include "embedpool/eval/sample/chosen_items.hpp"
+
 using namespace embedpool;
 
 namespace {
@@ -61,6 +63,18 @@ TEST_CASE("a sample has as many items as it may, of the data, in their order") {
 TEST_CASE("a sample is the same on every machine") {
   // Recorded: whoever changes the order changes all scores of samples that were ever compared.
   CHECK((detail::first_of(detail::random_order(1000), 6) == std::vector<Index>{53, 652, 660, 742, 821, 843}));
+}
+
+TEST_CASE("items that are chosen are rising, different, and hold a rare label while there is a place") {
+  std::vector<Index> labels(100, 0);
+  labels[97] = 1;
+  for (Index count = 0; count <= 101; ++count) {
+    const auto chosen = detail::items_of_every_label<Index>(labels, count);
+    CHECK(static_cast<Index>(chosen.size()) == std::min<Index>(count, 100));
+    CHECK(std::is_sorted(chosen.begin(), chosen.end()));
+    CHECK(std::adjacent_find(chosen.begin(), chosen.end()) == chosen.end());
+    CHECK((count < 2 || std::find(chosen.begin(), chosen.end(), 97) != chosen.end()));
+  }
 }
 
 TEST_CASE("a larger sample holds the smaller one") {

@@ -7,10 +7,12 @@
 #include "embedpool/eval/tasks/clustering_task.hpp"
 #include "embedpool/eval/tasks/pair_classification_task.hpp"
 #include "embedpool/eval/tasks/reranking_task.hpp"
+#include "embedpool/eval/tasks/require_data.hpp"
 #include "embedpool/eval/tasks/retrieval_task.hpp"
 #include "embedpool/eval/tasks/sts_task.hpp"
 #include "embedpool/eval/tasks/summarization_task.hpp"
 #include "embedpool/eval/tasks/task.hpp"
+#include "embedpool/eval/tasks/task_result.hpp"
 #include "eval/tasks/embedded_texts.hpp"
 
 using namespace embedpool;
@@ -198,4 +200,24 @@ TEST_CASE("results do not depend on the executor, to the bit") {
     CHECK(one.metrics == two.metrics);
     CHECK(one.item_scores == two.item_scores);
   }
+}
+
+TEST_CASE("a result gives its metrics by name and refuses others; a correlation that is not defined is 0") {
+  const TaskResult result{"map", {{"map", 0.5}, {"mrr", 0.75}}, {}, "map", "query"};
+  CHECK(result.main() == 0.5);
+  CHECK(result.metric("mrr") == 0.75);
+  CHECK_THROWS_WITH_AS(result.metric("ndcg"), "TaskResult: there is no metric 'ndcg'", ShapeError);
+  CHECK(detail::defined_or_zero(std::nan("")) == 0);
+  CHECK(detail::defined_or_zero(-0.25) == -0.25);
+}
+
+TEST_CASE("data that a program made is refused where it does not fit, by the task's name") {
+  const double nan = std::nan("");
+  for (const double score : {nan, HUGE_VAL, -HUGE_VAL, 1e200})
+    CHECK_THROWS_AS(detail::require_scores("Task", std::vector{1.0, score}), ShapeError);
+  CHECK_NOTHROW(detail::require_scores("Task", std::vector{1.0, -1e99}));
+  CHECK_THROWS_AS(detail::require_labels("Task", {{"a", "b"}, {0}}, 2), ShapeError);
+  CHECK_THROWS_AS(detail::require_labels("Task", {{"a"}, {2}}, 2), ShapeError);
+  CHECK_THROWS_AS(detail::require_labels("Task", {{"a"}, {-1}}, 2), ShapeError);
+  CHECK_NOTHROW(detail::require_labels("Task", {{"a", "b"}, {0, 1}}, 2));
 }
