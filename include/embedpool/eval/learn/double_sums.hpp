@@ -10,38 +10,50 @@ namespace embedpool::detail {
 /// Sums in double over values of S, eight chains side by side: the order of a sum depends on its length alone, the same on
 /// every machine.
 ///
-/// By the compilers' vectors and not by xsimd's, which have no conversion from one register of floats to two of doubles.
-/// They go by reference: how wide ones are returned depends on the machine that is compiled for.
+/// By the compilers' vectors and not by xsimd's, which have no conversion from one register of floats to two of doubles. A
+/// vector is a register of the machine and no more: wider ones GCC takes apart in memory, at ten times the time.
 template <Real S>
 class DoubleSums {
  public:
   static constexpr std::size_t chains = 8;
-  using Doubles [[gnu::vector_size(chains * sizeof(double))]] = double;
+#ifdef __AVX__
+  static constexpr std::size_t lanes = 4;
+#else
+  static constexpr std::size_t lanes = 2;
+#endif
+  using Doubles [[gnu::vector_size(lanes * sizeof(double))]] = double;
 
-  /// The sum over i of the terms that `add(sums, values of a, values of b)` adds for eight i at once.
+  /// The sum over i of the terms that `add(sums, values of a, values of b)` adds for each lane. Vectors go by reference: how
+  /// they are returned depends on the machine that is compiled for.
   template <class Add>
   static double of(std::span<const S> a, std::span<const S> b, const Add& add) noexcept {
     assert(a.size() == b.size());
-    Doubles sums = {}, x, y;
+    Doubles sums[chains / lanes] = {};
     std::size_t i = 0;
-    for (; i + chains <= a.size(); i += chains) {
-      load(&a[i], x);
-      load(&b[i], y);
-      add(sums, x, y);
-    }
+    for (; i + chains <= a.size(); i += chains) add_chains(sums, &a[i], &b[i], add);
     if (i < a.size()) {
       S last_a[chains] = {}, last_b[chains] = {};
       std::memcpy(last_a, &a[i], (a.size() - i) * sizeof(S));
       std::memcpy(last_b, &b[i], (a.size() - i) * sizeof(S));
-      load(last_a, x);
-      load(last_b, y);
-      add(sums, x, y);
+      add_chains(sums, last_a, last_b, add);
     }
-    return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
+    double s[chains];
+    std::memcpy(s, sums, sizeof s);
+    return ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
   }
 
  private:
-  using Values [[gnu::vector_size(chains * sizeof(S))]] = S;
+  using Values [[gnu::vector_size(lanes * sizeof(S))]] = S;
+
+  template <class Add>
+  [[gnu::always_inline]] static void add_chains(Doubles* sums, const S* a, const S* b, const Add& add) noexcept {
+    for (std::size_t v = 0; v < chains / lanes; ++v) {
+      Doubles x, y;
+      load(a + v * lanes, x);
+      load(b + v * lanes, y);
+      add(sums[v], x, y);
+    }
+  }
   [[gnu::always_inline]] static void load(const S* values, Doubles& loaded) noexcept {
     Values raw;
     std::memcpy(&raw, values, sizeof raw);
