@@ -1,5 +1,7 @@
 #pragma once
+#include <algorithm>
 #include <cstdio>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,8 +16,7 @@ struct Recommendation {
   Index best = 0;              ///< the highest mean
   std::vector<Index> level{};  ///< those that the data does not tell apart from the best, which is among them
   bool decidable = true;       ///< whether any outcome on so little data could have told systems apart
-  Index choice = 0;            ///< of the level ones that with the fewest trained parameters, or the best of equal ones; where
-                               ///< nothing is decidable the best
+  Index choice = 0;            ///< the best, or the one with the fewest trained parameters of those that are as good
   std::string text{};          ///< all this in words
 };
 
@@ -36,13 +37,17 @@ inline std::string score_text(double score) {
   return text;
 }
 
+/// Whether `best` has the higher mean with every seed.
+inline bool always_higher(const ScoreTable& table, const std::vector<Index>& tasks, Index best, Index other) {
+  const std::vector<double> a = table.by_seed(best, tasks), b = table.by_seed(other, tasks);
+  return std::equal(a.begin(), a.end(), b.begin(), std::greater<>());
+}
+
 /// Whether the data says that `best` is better than `other`: with every seed it has the higher mean; and either the test
 /// over data sets says so, or the tests inside data sets say so on more than half of them and the contrary on none.
 inline bool told_apart(const ScoreTable& table, const std::vector<Index>& tasks, Index best, Index other,
                        const ComparisonFamily& over_sets, const std::vector<ComparisonFamily>& within_sets, double alpha) {
-  const std::vector<double> a = table.by_seed(best, tasks), b = table.by_seed(other, tasks);
-  for (std::size_t k = 0; k < a.size(); ++k)
-    if (a[k] <= b[k]) return false;
+  if (!always_higher(table, tasks, best, other)) return false;
   if (over_sets.sign(best, other, alpha) > 0) return true;
   std::size_t better = 0;
   for (const ComparisonFamily& family : within_sets) {
@@ -55,10 +60,10 @@ inline bool told_apart(const ScoreTable& table, const std::vector<Index>& tasks,
 
 }  // namespace detail
 
-/// Recommends the system with the fewest trained parameters among the best and those that the data does not tell apart
-/// from it: with every seed the best must have the higher mean, and be significantly better over data sets, or inside more
-/// than half of them and significantly worse inside none. Where that could not have come out, whatever the scores, few
-/// parameters are no argument: the highest mean is recommended, and the text says that it is all there is.
+/// Recommends the system with the highest mean; or of those that with some seed have a mean as high as its, and are not told
+/// apart from it, the one with the fewest trained parameters. Told apart means: with every seed the best has the higher
+/// mean, and it is significantly better over data sets, or inside more than half of them and significantly worse inside
+/// none. Where that could not have come out, whatever the scores, few parameters are no argument, and the text says so.
 ///
 /// `over_sets` is the family over the kind's data sets, `within_sets` one family a data set; `parameters` are trained ones
 /// of each system.
@@ -88,9 +93,14 @@ inline Recommendation recommend(const ScoreTable& table, const std::string& kind
   result.decidable = over_sets.can_decide(alpha) || 2 * decidable_sets > within_sets.size();
   result.choice = result.best;
   const auto size = [&](Index s) { return parameters[static_cast<std::size_t>(s)]; };
-  if (result.decidable)
-    for (const Index s : result.level)
-      if (size(s) < size(result.choice)) result.choice = s;
+  bool cheaper_but_lower = false;
+  for (const Index s : result.level) {
+    if (!result.decidable || size(s) >= size(result.choice)) continue;
+    if (detail::always_higher(table, tasks, result.best, s))
+      cheaper_but_lower = true;
+    else
+      result.choice = s;
+  }
 
   const auto scored = [&](Index s) {
     return detail::listed({s}, table) + " (" + detail::score_text(means[static_cast<std::size_t>(s)]) + ")";
@@ -115,9 +125,10 @@ inline Recommendation recommend(const ScoreTable& table, const std::string& kind
            "; no difference that this data can show to " + detail::listed(others, table) + ".";
   }
   if (!others.empty())
-    text += size(result.choice) < size(result.best)
-                ? " Of these take " + scored(result.choice) + ", which trains the fewest parameters."
-                : " Of these take " + scored(result.choice) + ", as none trains fewer parameters.";
+    text += " Of these take " + scored(result.choice) +
+            (result.choice != result.best ? ", which trains fewer parameters and is as good with some seed."
+             : cheaper_but_lower          ? ": those that train fewer parameters are lower with every seed."
+                                          : ", as none trains fewer parameters.");
   if (table.seeds() == 1) text += " One seed: how much another would change is not known.";
   return result;
 }
