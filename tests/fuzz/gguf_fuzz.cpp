@@ -3,9 +3,10 @@
 
 #include "embedpool/io/gguf.hpp"
 #include "embedpool/io/tensor_values.hpp"
+#include "fuzz/targets.hpp"
 
 /// Any bytes are a GGUF file, whose values can be read, or are refused with an Error; the sanitizers watch.
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int fuzz_gguf(const std::uint8_t* data, std::size_t size) {
   try {
     const embedpool::io::GgufFile file({reinterpret_cast<const std::byte*>(data), size}, "fuzz");
     for (const auto& [name, tensor] : file.tensors())

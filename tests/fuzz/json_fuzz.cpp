@@ -1,10 +1,11 @@
 #include <cstdint>
 
 #include "embedpool/io/json.hpp"
+#include "fuzz/targets.hpp"
 
 /// Any text is JSON that prints and reads back equal, or is refused with an Error; a text without a key that stands
 /// twice means the same with and without the check for it. The sanitizers watch.
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int fuzz_json(const std::uint8_t* data, std::size_t size) {
   using namespace embedpool;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   try {

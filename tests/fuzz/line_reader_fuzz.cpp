@@ -4,10 +4,11 @@
 #include <cstdint>
 
 #include "embedpool/io/json_lines.hpp"
+#include "fuzz/targets.hpp"
 
 /// Any bytes are a file of lines, plain or gzip-compressed, or are refused with an Error; a plain file's lines are its
 /// bytes. The sanitizers watch.
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int fuzz_line_reader(const std::uint8_t* data, std::size_t size) {
   using namespace embedpool;
   static const int descriptor = memfd_create("fuzz", 0);  // a file that never touches a disk
   static const std::string path = "/proc/self/fd/" + std::to_string(descriptor);

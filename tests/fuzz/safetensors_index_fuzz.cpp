@@ -1,9 +1,10 @@
 #include <cstdint>
 
 #include "embedpool/io/safetensors_index.hpp"
+#include "fuzz/targets.hpp"
 
 /// Any text is an index of shards or is refused with an Error; no shard lies outside the directory. The sanitizers watch.
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int fuzz_safetensors_index(const std::uint8_t* data, std::size_t size) {
   using namespace embedpool;
   try {
     const io::Json json = io::parse_json({reinterpret_cast<const char*>(data), size}, "fuzz");

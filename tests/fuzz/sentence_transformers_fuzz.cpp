@@ -1,10 +1,11 @@
 #include <cstdint>
 
 #include "embedpool/io/sentence_transformers.hpp"
+#include "fuzz/targets.hpp"
 
 /// Any text is modules.json, a Pooling module's config.json and config_sentence_transformers.json, or is refused as each
 /// with an Error; no module's folder leads out of the model's. The sanitizers watch.
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int fuzz_sentence_transformers(const std::uint8_t* data, std::size_t size) {
   using namespace embedpool;
   const auto attempt = [](const auto& read) {
     try {

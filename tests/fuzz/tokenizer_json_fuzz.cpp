@@ -3,8 +3,9 @@
 #include <cstdint>
 
 #include "embedpool/io/tokenizer/tokenizer.hpp"
+#include "fuzz/targets.hpp"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int fuzz_tokenizer_json(const std::uint8_t* data, std::size_t size) {
   try {
     const auto tokenizer = embedpool::io::Tokenizer::from_json({reinterpret_cast<const char*>(data), size}, "fuzzed.json");
     const auto ids = tokenizer.encode_with_special("Hello w\u00F6rld <s>[SEP] 12\u00BD \u4E2D\n").ids;

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "embedpool/io/tokenizer/tokenizer.hpp"
+#include "fuzz/targets.hpp"
 
 namespace {
 using embedpool::io::Tokenizer;
@@ -38,7 +39,7 @@ Tokenizer rewriting() {
 }
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int fuzz_tokenizer_text(const std::uint8_t* data, std::size_t size) {
   static const Tokenizer first = byte_level(), second = rewriting();
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   try {
