@@ -21,8 +21,7 @@ void EmbeddedTable::embed(const std::string& what, Index count) {
     if (StopSignal::requested()) throw Interrupted();
     Batch batch;
     while (done_ + batch.segments().size() < count && batch.segments().rows() < encoding_.batch_tokens) {
-      const std::string& text = table[done_ + batch.segments().size()].text;
-      const auto laid_out = lay_out(what, text);
+      const auto laid_out = lay_out(what, table[done_ + batch.segments().size()]);
       batch.add(laid_out.ids, laid_out.shape);
     }
     const Matrix<float> part = pass_.embed(batch, {&settings_.reading, 1}).front();
@@ -35,18 +34,19 @@ void EmbeddedTable::embed(const std::string& what, Index count) {
   progress.finish();
 }
 
-io::LaidOutText EmbeddedTable::lay_out(const std::string& what, const std::string& text) const {
+io::LaidOutText EmbeddedTable::lay_out(const std::string& what, const TextTable::Entry& entry) const {
   const auto fail = [&](const std::string& cause) {
-    throw ShapeError(what + ": text '" + text.substr(0, 60) + "': " + cause);
+    throw ShapeError(what + ": text '" + entry.text.substr(0, 60) + "': " + cause);
   };
+  const io::TextLayout& layout = entry.role == TextRole::query ? query_layout_ : encoding_.layout;
   io::LaidOutText laid_out;
   try {
-    laid_out = encoding_.layout.lay_out(text, encoding_.encode);
+    laid_out = layout.lay_out(entry.text, encoding_.encode);
   } catch (const ShapeError& error) {
     fail(error.what());
   }
   if (laid_out.truncated && encoding_.strict)
-    fail("is longer than " + std::to_string(encoding_.layout.max_tokens) + " tokens");
+    fail("is longer than " + std::to_string(layout.max_tokens) + " tokens");
   return laid_out;
 }
 

@@ -6,13 +6,22 @@
 
 namespace embedpool::program {
 
-/// Embeddings of the texts of a table, each text once however many tasks have it.
+/// Embeddings of the texts of a table, each text once however many tasks have it; an instruction, where there is one,
+/// stands in front of queries.
 class EmbeddedTable {
  public:
-  EmbeddedTable(ForwardPass& pass, const Settings& settings, TextEncoding encoding, bool quiet)
-      : pass_(pass), settings_(settings), encoding_(std::move(encoding)), quiet_(quiet) {}
+  EmbeddedTable(ForwardPass& pass, const Settings& settings, TextEncoding encoding, const std::string& instruction,
+                bool quiet)
+      : table(instruction.empty() ? TextTable::Roles::alike : TextTable::Roles::differ),
+        pass_(pass),
+        settings_(settings),
+        encoding_(std::move(encoding)),
+        query_layout_(encoding_.layout),
+        quiet_(quiet) {
+    query_layout_.prompt = query_layout_.prompt.behind(instruction);
+  }
 
-  TextTable table{TextTable::Roles::alike};
+  TextTable table;
 
   /// Embeds what was added since the last time; `what` is said of it as it goes on.
   ///
@@ -21,11 +30,12 @@ class EmbeddedTable {
 
  private:
   void embed(const std::string& what, Index count);
-  io::LaidOutText lay_out(const std::string& what, const std::string& text) const;
+  io::LaidOutText lay_out(const std::string& what, const TextTable::Entry& entry) const;
 
   ForwardPass& pass_;
   const Settings& settings_;
   TextEncoding encoding_;
+  io::TextLayout query_layout_;
   bool quiet_;
   Matrix<float> vectors_{};
   Index done_ = 0;

@@ -33,6 +33,7 @@ void add_key_options(CLI::App& command, EmbeddingOptions& options) {
       .add_option("--pooling", options.pooling,
                   "how token states become keys: last, first, mean, weighted-mean, max, mean-sqrt, unit-mean, all; "
                   "several at once with + between them. Behind each: @text (the text's own tokens, without the prompt), "
+                  "@prompt (what stands before the text; no key where nothing does), "
                   "@second-copy (of a template with {text} twice), @skip:K, as in last+mean@text. Default: what the "
                   "model's saved configuration says, else mean")
       ->type_name("NAME[+NAME]")->group(poolings);

@@ -16,6 +16,7 @@ struct EmbeddingOptions {
   std::optional<Index> layer{}, skip_first{}, max_tokens{}, dimensions{};
   std::optional<bool> append_eos{}, prepend_bos{}, normalize{};
   bool exclude_prompt = false;
+  std::vector<std::string> instructions{};  ///< TASK=TEXT each: what stands in front of the queries of a task
   std::string head{}, calibration{}, compute = "f32";
   bool strict = false, quiet = false, verbose = false;
   Index threads = 0, batch_tokens = 1024;

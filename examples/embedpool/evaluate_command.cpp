@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -40,7 +41,17 @@ std::string markdown(const std::vector<io::Json>& results, const std::string& ti
   return text + line;
 }
 
+/// Refuses an instruction that no data set follows.
+void check_instructions(const EvaluateOptions& options) {
+  const std::vector<io::TaskFolder> folders = io::find_tasks(options.data);
+  for (const auto& [task, text] : parse_instructions(options.instructions))
+    if (!task_kind_of(task) &&
+        std::none_of(folders.begin(), folders.end(), [&](const io::TaskFolder& folder) { return folder.name == task; }))
+      throw ShapeError("--instruction " + task + "=" + text + ": no data set and no kind of them is called so");
+}
+
 void evaluate(const EvaluateOptions& options) {
+  check_instructions(options);
   const Model model(options.model);
   const std::filesystem::path output(options.output);
   const auto results = evaluate_tasks(
@@ -72,6 +83,11 @@ void add_evaluate_command(CLI::App& program) {
                    "folder for a JSON file a task, with all metrics and the scores of single items, and results.md. Tasks "
                    "that are there already are not done again")
       ->required()->type_name("DIR");
+  command
+      ->add_option("--instruction", options->instructions,
+                   "KIND=TEXT or NAME=TEXT: what stands in front of the queries of a kind of data sets, such as sts, or of "
+                   "one; where texts are all of one sort, in front of each. Those of a trained folder hold as well")
+      ->type_name("KIND=TEXT");
   add_key_options(*command, *options);
   add_saved_options(*command, *options);
   add_run_options(*command, *options);

@@ -1,5 +1,7 @@
 #include "evaluation.hpp"
 
+#include <map>
+
 #include "command.hpp"
 #include "embedded_table.hpp"
 #include "stop_signal.hpp"
@@ -26,6 +28,13 @@ io::Json read_result(const std::filesystem::path& file, const io::Json& embedder
   if (result.value("max_items", io::Json(0)) != io::Json(max_items))
     throw FileError(file.string(), "max_items", "is not " + std::to_string(max_items) + " as now; name another output folder");
   return result;
+}
+
+/// What stands in front of the queries of a data set: the instruction of its name, else of its kind, else nothing.
+std::string instruction_of(const io::TaskFolder& folder, const std::map<std::string, std::string>& prompts) {
+  for (const std::string& task : {folder.name, std::string(name_of(folder.kind))})
+    if (const auto prompt = prompts.find(task); prompt != prompts.end()) return prompt->second;
+  return "";
 }
 
 }  // namespace
@@ -57,7 +66,7 @@ std::vector<io::Json> evaluate_tasks(const EmbeddingOptions& options, const Mode
   ForwardPass pass(decoder_of(settings, model), settings.config.mask, AnyCompute::parse(options.compute), options.threads);
   pass.prepare(settings.reading);
   ThreadPool executor(options.threads);
-  EmbeddedTable texts(pass, settings, text_encoding(options, settings, model), options.quiet);
+  std::map<std::string, EmbeddedTable> tables;  // by instruction
   const io::Json embedder = {{"model", options.model}, {"trained", options.head}, {"calibration", options.calibration},
                              {"compute", options.compute}, {"settings", io::to_json(settings.config)}};
   std::vector<io::Json> results;
@@ -69,6 +78,10 @@ std::vector<io::Json> evaluate_tasks(const EmbeddingOptions& options, const Mode
       TaskOptions protocol;
       protocol.most_items = max_items;
       protocol.classification.samples_per_label = 0;  // as many as MTEB takes on a set of that name
+      const std::string instruction = instruction_of(folder, settings.config.prompts);
+      EmbeddedTable& texts =
+          tables.try_emplace(instruction, pass, settings, text_encoding(options, settings, model), instruction, options.quiet)
+              .first->second;
       const Task task = io::read_task(folder, texts.table, protocol);
       const TaskResult result = task.evaluate(texts.embeddings(options.label + folder.name), ExecutorRef(executor));
       results.push_back(to_json(folder, result, embedder));

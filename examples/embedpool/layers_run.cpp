@@ -14,8 +14,10 @@
 namespace embedpool::program {
 namespace {
 
-/// The readers, with the mean of their tokens for those that hand on every token: one state a layer and reader.
+/// The readers, with the mean of their tokens for those that hand on every token, and without those that read the prompt:
+/// one state a layer and reader of each text.
 AnyTokens one_state_each(AnyTokens tokens) {
+  std::erase_if(tokens.readers, [](const TokenChoice& reader) { return reader.view == TokenView::prompt; });
   for (TokenChoice& reader : tokens.readers)
     if (reader.kind == TokenKind::all) reader.kind = TokenKind::mean;
   return tokens;
@@ -39,7 +41,7 @@ std::string no_attention(const LayersOptions& options, const Reading& reading, I
   if (options.head.empty()) return "No head was given with --trained.";
   if (reading.layers.count(layers) < 2) return "The trained head reads one layer.";
   if (one_state_each(reading.tokens) != reading.tokens)
-    return "The trained head reads every token, not one state of a layer.";
+    return "The trained head reads every token or the prompt, not one state of a layer.";
   return "";
 }
 
@@ -155,7 +157,7 @@ LayersRun run_layers(const LayersOptions& options, const Model& model) {
     TaskOptions protocol;
     protocol.most_items = options.max_items;
     protocol.classification.samples_per_label = 0;  // as many as MTEB takes on a set of that name
-    EmbeddedTable texts(pass, all, encoding, options.quiet);
+    EmbeddedTable texts(pass, all, encoding, "", options.quiet);
     const Task task = io::read_task(folder, texts.table, protocol);
     const Rows<const float> states = texts.embeddings(name);
     result.folder = folder;

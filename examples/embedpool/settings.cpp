@@ -105,6 +105,16 @@ void require_same_keys(const io::SavedEmbedder& head, const io::SavedEmbedder& c
 
 }  // namespace
 
+std::map<std::string, std::string> parse_instructions(const std::vector<std::string>& flags) {
+  std::map<std::string, std::string> instructions;
+  for (const std::string& flag : flags) {
+    const std::size_t mark = flag.find('=');
+    if (mark == std::string::npos || mark == 0) throw ShapeError("--instruction " + flag + ": must be TASK=TEXT");
+    instructions[flag.substr(0, mark)] = flag.substr(mark + 1);
+  }
+  return instructions;
+}
+
 Settings resolve(const EmbeddingOptions& options, const Model& model) {
   Settings settings;
   io::EmbedderConfig& config = settings.config;
@@ -169,6 +179,11 @@ Settings resolve(const EmbeddingOptions& options, const Model& model) {
     config.layout.prepended = model.prepended();
   settings.append_to_tokens = options.append_eos.value_or(false);
 
+  for (const auto& [task, text] : parse_instructions(options.instructions)) {
+    const auto [known, is_new] = config.prompts.try_emplace(task, text);
+    settle(folder, "prompts", "--instruction " + task, text, known->second, saved && !is_new,
+           [](const std::string& prompt) { return "'" + prompt + "'"; });
+  }
   if (options.task) {
     const auto prompt = config.prompts.find(*options.task);
     if (prompt == config.prompts.end()) unknown_task(saved ? folder : model.path(), *options.task, config.prompts);

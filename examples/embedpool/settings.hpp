@@ -1,5 +1,7 @@
 #pragma once
+#include <map>
 #include <string>
+#include <vector>
 
 #include "embedding_options.hpp"
 #include "embedpool/io/saved_embedder.hpp"
@@ -25,6 +27,9 @@ struct Settings {
 ///
 /// Errors  FileError naming folder and key; ShapeError naming the flag
 Settings resolve(const EmbeddingOptions& options, const Model& model);
+
+/// Instructions by task, of flags TASK=TEXT. Errors: ShapeError naming a flag that is none.
+std::map<std::string, std::string> parse_instructions(const std::vector<std::string>& flags);
 
 /// The model's decoder, with the adapter merged into it where there is one.
 Decoder<float> decoder_of(const Settings& settings, const Model& model);

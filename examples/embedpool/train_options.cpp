@@ -24,7 +24,8 @@ void add_data_options(CLI::App& command, TrainOptions& options) {
       ->type_name("N")->check(CLI::PositiveNumber)->capture_default_str()->group(group);
   command
       .add_option("--instruction", options.instructions,
-                  "TASK=TEXT: what stands in front of the queries of a task, and of `embedpool embed --task TASK`")
+                  "TASK=TEXT: what stands in front of the queries of a task of the data, and of `embedpool embed --task TASK`; for a "
+                  "kind of data sets, such as sts, `embedpool evaluate` puts it in front of their queries")
       ->type_name("TASK=TEXT")->group(group);
   command
       .add_option("--no-in-batch-negatives", options.learning.without_in_batch,

@@ -33,7 +33,7 @@ struct LearningOptions {
 
 /// The flags of `embedpool train`. `max_tokens` of the shared ones holds for texts of the training alone.
 struct TrainOptions : EmbeddingOptions {
-  std::vector<std::string> data{}, held_out{}, instructions{};
+  std::vector<std::string> data{}, held_out{};
   std::string output{}, key_cache{};
   std::optional<int> design{};
   HeadOptions head_options{};

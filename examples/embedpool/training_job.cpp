@@ -3,26 +3,19 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "embedpool/eval/task_kind.hpp"
 #include "embedpool/io/peft_adapter_writer.hpp"
 #include "trained_head.hpp"
 
 namespace embedpool::program {
 namespace {
 
-/// Instructions of tasks: those of the flags, else those that the training begins with.
-std::map<std::string, std::string> prompts_of(const TrainOptions& options, const io::EmbedderConfig& start,
-                                              const TrainingData& data) {
-  if (options.instructions.empty()) return start.prompts;
-  std::map<std::string, std::string> prompts;
-  for (const std::string& flag : options.instructions) {
-    const std::size_t mark = flag.find('=');
-    const std::string task = flag.substr(0, mark);
-    if (mark == std::string::npos || mark == 0) throw ShapeError("--instruction " + flag + ": must be TASK=TEXT");
-    if (std::find(data.groups.begin(), data.groups.end(), task) == data.groups.end())
-      throw ShapeError("--instruction " + flag + ": the data has no task '" + task + "'");
-    prompts[task] = flag.substr(mark + 1);
-  }
-  return prompts;
+/// Refuses instructions that nothing follows: of a task that is neither the data's nor a kind of data sets.
+void check_instructions(const TrainOptions& options, const TrainingData& data) {
+  for (const auto& [task, text] : parse_instructions(options.instructions))
+    if (std::find(data.groups.begin(), data.groups.end(), task) == data.groups.end() && !task_kind_of(task))
+      throw ShapeError("--instruction " + task + "=" + text + ": the data has no task '" + task +
+                       "', and no kind of data sets is called so");
 }
 
 /// So many of the examples, at equal distances, so that every task has its share; 0: all.
@@ -74,6 +67,7 @@ io::TextLayout cut(io::TextLayout layout, const std::optional<Index>& max_tokens
 
 void check_data(const TrainOptions& options) {
   const TrainingData data = read(options.data, options, options.examples);
+  check_instructions(options, data);
   for (const std::string& task : options.learning.without_in_batch)
     if (std::find(data.groups.begin(), data.groups.end(), task) == data.groups.end())
       throw ShapeError("--no-in-batch-negatives " + task + ": the data has no task '" + task + "'");
@@ -85,7 +79,8 @@ void check_data(const TrainOptions& options) {
 TrainingJob::TrainingJob(const TrainOptions& flags, const Model& of_model)
     : options(flags), model(of_model), settings(saved_settings(flags, of_model)), data(read(flags.data, flags, flags.examples)),
       texts_(of_model.tokenizer(), cut(settings.config.layout, flags.max_tokens),
-             settings.config.prompts = prompts_of(flags, settings.config, data), flags.strict) {
+             settings.config.prompts, flags.strict) {
+  check_instructions(options, data);
   plan_.emplace(groups_of(data), batch_size(options, data), options.learning.seed, mixing(options));
   for (const Index group : plan_->unused_groups())
     std::fprintf(stderr, "embedpool: task '%s' has too few examples for a batch and is left out\n",

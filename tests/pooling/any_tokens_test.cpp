@@ -4,6 +4,7 @@
 
 #include "embedpool/pooling/tokens/both.hpp"
 #include "embedpool/pooling/tokens/prompt_excluded.hpp"
+#include "embedpool/pooling/tokens/prompt_only.hpp"
 #include "embedpool/pooling/tokens/second_copy.hpp"
 #include "embedpool/pooling/tokens/skip_first.hpp"
 #include "embedpool/testing/hidden_states.hpp"
@@ -66,6 +67,8 @@ TEST_CASE("modifiers and several readers by name are the fixed ones") {
   CHECK(difference(AnyTokens::parse("mean@skip:2"), SkipFirst<TokenMean>{2}) == "");
   CHECK(difference(AnyTokens::parse("mean", 1), SkipFirst<TokenMean>{1}) == "");
   CHECK(difference(AnyTokens::parse("last,mean@text"), Both<LastToken, PromptExcluded<TokenMean>>{}) == "");
+  CHECK(difference(AnyTokens::parse("last@prompt"), PromptOnly<LastToken>{}) == "");
+  CHECK(difference(AnyTokens::parse("all@prompt,mean@text"), Both<PromptOnly<AllTokens>, PromptExcluded<TokenMean>>{}) == "");
   CHECK(difference(AnyTokens::parse("all@text,max,all"), Both<PromptExcluded<AllTokens>, Both<TokenMax, AllTokens>>{}) == "");
 }
 
@@ -77,7 +80,7 @@ TEST_CASE("skipping counts from the start of the input and keeps the view's last
 }
 
 TEST_CASE("names survive being written and read again") {
-  for (const std::string names : {"last", "last,mean@text", "max@second-copy@skip:3,all"}) {
+  for (const std::string names : {"last", "last,mean@text", "max@second-copy@skip:3,all", "last@prompt,mean"}) {
     CAPTURE(names);
     CHECK(AnyTokens::parse(names).to_string() == names);
   }

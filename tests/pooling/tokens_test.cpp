@@ -6,6 +6,7 @@
 #include "embedpool/pooling/any_tokens.hpp"
 #include "embedpool/pooling/tokens/both.hpp"
 #include "embedpool/pooling/tokens/prompt_excluded.hpp"
+#include "embedpool/pooling/tokens/prompt_only.hpp"
 #include "embedpool/pooling/tokens/second_copy.hpp"
 #include "embedpool/pooling/tokens/skip_first.hpp"
 #include "embedpool/testing/hidden_states.hpp"
@@ -126,6 +127,21 @@ TEST_CASE("a modifier that leaves nothing to read refuses the text") {
   CHECK_THROWS_AS(SecondCopy<TokenMean>{}.check(TextShape{3, {0, 2}, 2}), ShapeError);
   CHECK_THROWS_AS((Both<LastToken, PromptExcluded<TokenMean>>{}.check(prompt_only)), ShapeError);
   CHECK_NOTHROW(TokenMean{}.check(prompt_only));
+}
+
+TEST_CASE("PromptOnly reads what stands before the text, and gives no key where nothing does") {
+  const Text two_before({4, {2, 3}, 2}, h);
+  CHECK(two_before.read(PromptOnly<LastToken>{}) == Values{2, 6});
+  CHECK(two_before.read(PromptOnly<TokenMean>{}) == Values{1.5, 7});
+  CHECK(two_before.backward(PromptOnly<TokenMean>{}, {2, 4}) == Values{1, 2, 1, 2, 0, 0, 0, 0});
+  CHECK(PromptOnly<LastToken>{}.reads(two_before.segments.shape(0)) == Interval{1, 2});
+  CHECK(bare.read(PromptOnly<LastToken>{}) == Values{});
+  CHECK(bare.backward(PromptOnly<LastToken>{}, {}) == Values(8, 0));
+  const Both<PromptOnly<LastToken>, PromptExcluded<TokenMean>> both;
+  CHECK(prompted.read(both) == Values{1, 8, 3, 0});
+  CHECK(kinds(both, prompted.segments.shape(0)) == std::vector<Index>{0, 1});
+  CHECK(bare.read(both) == bare.read(TokenMean{}));
+  CHECK(kinds(both, bare.segments.shape(0)) == std::vector<Index>{1});
 }
 
 TEST_CASE("Both gives the keys of its first reader, then those of its second, as kinds of their own") {

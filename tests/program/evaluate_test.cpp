@@ -67,6 +67,30 @@ TEST_CASE("unknown tasks and bad data are refused by name") {
   refused({"--tasks", "Find"}, {"test.tsv", "line 2", "d9"});
 }
 
+TEST_CASE("an instruction stands in front of the queries of its kind or data set, and of no document") {
+  const Fixture fixture;
+  const std::string told = "to say: ";
+  // A document that is the query with its instruction, and one that is the query without.
+  fixture.write("retrieval/Find/corpus.jsonl",
+                "{\"_id\": \"d1\", \"text\": \"" + told + "a bb\"}\n{\"_id\": \"d2\", \"text\": \"a bb\"}\n");
+  REQUIRE(fixture.evaluate("told", {"--instruction", "sts=" + told, "--instruction", "Find=" + told}).status == 0);
+  REQUIRE(fixture.evaluate("every", {"--prompt", told}).status == 0);
+  REQUIRE(fixture.evaluate("plain").status == 0);
+  const auto metrics = [&](const std::string& run, const std::string& set) {
+    return fixture.json(run + "/" + set + ".json").at("metrics");
+  };
+  CHECK(metrics("told", "sts/Pairs") == metrics("every", "sts/Pairs"));
+  CHECK(metrics("told", "sts/Pairs") != metrics("plain", "sts/Pairs"));
+  CHECK(metrics("told", "clustering/Words") == metrics("plain", "clustering/Words"));
+  CHECK(metrics("told", "retrieval/Find").at("ndcg_at_10") == 1);
+  CHECK(metrics("every", "retrieval/Find").at("ndcg_at_10") < 1);
+  CHECK(metrics("plain", "retrieval/Find").at("ndcg_at_10") < 1);
+  CHECK(fixture.json("told/retrieval/Find.json").at("embedder").at("settings").at("prompts").at("Find") == told);
+  const Outcome unknown = fixture.evaluate("bad", {"--instruction", "stss=" + told});
+  CHECK(unknown.status == 2);
+  CHECK(unknown.error.find("--instruction stss") != std::string::npos);
+}
+
 TEST_CASE("the bundled data has a set of every kind, which gets a finite score and as many items as it has") {
   const char* data = std::getenv("EMBEDPOOL_BUNDLED_DATA");
   REQUIRE_MESSAGE(data != nullptr, "EMBEDPOOL_BUNDLED_DATA must name examples/data/evaluation");

@@ -186,12 +186,12 @@ TEST_CASE("training goes on from a trained folder") {
 
 TEST_CASE("an instruction of a task is trained with, saved, and put in front of its queries by name") {
   const Fixture fixture;
-  REQUIRE(fixture.train("told", {"--steps", "2", "--instruction", "odd=Find it: ", "--instruction", "even=Even: "}).status == 0);
+  REQUIRE(fixture.train("told", {"--steps", "2", "--instruction", "odd=Find it: ", "--instruction", "even=Even: ", "--instruction", "sts=Say: "}).status == 0);
   CHECK(nlohmann::json::parse(fixture.bytes("told", "embedder.json")).at("prompts").at("odd") == "Find it: ");
   CHECK(fixture.embed("told", {"--task", "odd"}) != fixture.embed("told"));
   const Outcome unknown = run({"embed", "--model", fixture.model, "--trained", fixture.out("told"), "--task", "oddly", "--input", "-"}, "a\n");
   CHECK(unknown.status == 2);
-  CHECK(unknown.error.find("even, odd") != std::string::npos);
+  CHECK(unknown.error.find("even, odd, sts") != std::string::npos);
 }
 
 TEST_CASE("what cannot be trained is refused by name before anything is written") {

@@ -15,6 +15,7 @@
 #include "embedpool/pooling/heads/layer_mix.hpp"
 #include "embedpool/pooling/heads/perceiver_head.hpp"
 #include "embedpool/pooling/heads/single_query_attention.hpp"
+#include "embedpool/pooling/heads/task_query_attention.hpp"
 #include "embedpool/pooling/heads/weighted_layers.hpp"
 
 namespace embedpool {
@@ -45,15 +46,17 @@ HeldByHead<S, Heads...> held_by_head(const std::variant<Heads...>*);  // never d
 /// A head chosen at run time: the same promises as the head it holds, one `visit` a text dearer.
 ///
 /// Names   mean, identity, concatenate, layer-mix, weighted-layers, single-query, additive, layer-attention,
-///         cross-attention, perceiver, latent-attention
+///         cross-attention, perceiver, latent-attention, task-query
 /// Errors  check throws ShapeError when parameters are another head's or do not fit
 class AnyHead {
  public:
   using Variant = std::variant<LayerMean, Identity, Concatenate, LayerMix, WeightedLayers, SingleQueryAttention,
-                               AdditiveAttention, LayerAttention, CrossAttention, PerceiverHead, LatentAttention>;
+                               AdditiveAttention, LayerAttention, CrossAttention, PerceiverHead, LatentAttention,
+                               TaskQueryAttention>;
   static constexpr std::string_view names[] = {
       "mean",     "identity",        "concatenate",     "layer-mix", "weighted-layers", "single-query",
-      "additive", "layer-attention", "cross-attention", "perceiver", "latent-attention"};
+      "additive", "layer-attention", "cross-attention", "perceiver", "latent-attention",
+      "task-query"};
   static_assert(std::size(names) == std::variant_size_v<Variant>);
 
   template <Real S>

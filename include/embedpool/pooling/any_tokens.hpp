@@ -38,9 +38,10 @@ decltype(auto) with_reader(TokenKind kind, F&& f) noexcept {
   return f(LastToken{});
 }
 
-/// Which part of a text a reader is shown: all of it, its own tokens (PromptExcluded), or the second copy.
-enum class TokenView : unsigned char { whole, text, second_copy };
-inline constexpr std::array<std::string_view, 3> token_view_names = {"whole", "text", "second-copy"};
+/// Which part of a text a reader is shown: all of it, its own tokens (PromptExcluded), the second copy, or what stands
+/// before the text (PromptOnly: no key where there is no prompt).
+enum class TokenView : unsigned char { whole, text, second_copy, prompt };
+inline constexpr std::array<std::string_view, 4> token_view_names = {"whole", "text", "second-copy", "prompt"};
 
 /// One reader chosen at run time: what it computes, over which part of the text, without the first tokens of the
 /// input. Skipping counts from the start of the input, prompt included, as massive activations do; a view that would
@@ -51,9 +52,10 @@ struct TokenChoice {
   Index skip_first = 0;
 
   constexpr Interval shown(const TextShape& shape) const noexcept {
-    const Interval part = view == TokenView::whole  ? Interval{0, shape.tokens}
-                          : view == TokenView::text ? shape.text
-                                                    : Interval{shape.second_copy, shape.text.end};
+    const Interval part = view == TokenView::whole    ? Interval{0, shape.tokens}
+                          : view == TokenView::text   ? shape.text
+                          : view == TokenView::prompt ? Interval{0, shape.text.begin}
+                                                      : Interval{shape.second_copy, shape.text.end};
     return {std::max(part.begin, std::min(skip_first, part.end - 1)), part.end};
   }
   friend constexpr bool operator==(const TokenChoice&, const TokenChoice&) = default;
@@ -72,7 +74,7 @@ struct AnyTokens {
     for (const TokenChoice& reader : readers) {
       const std::string name(token_kind_names[static_cast<std::size_t>(reader.kind)]);
       if (reader.skip_first < 0) throw ShapeError("AnyTokens: " + name + ": skip must not be negative");
-      if (reader.shown(shape).empty())
+      if (reader.shown(shape).empty() && reader.view != TokenView::prompt)
         throw ShapeError("AnyTokens: " + name + "@" +
                          std::string(token_view_names[static_cast<std::size_t>(reader.view)]) +
                          ": no token is left to read in a text of " + std::to_string(shape.tokens) + " tokens");
@@ -96,6 +98,7 @@ struct AnyTokens {
     Interval all{};
     for (const TokenChoice& reader : readers) {
       const Interval shown = reader.shown(shape);
+      if (shown.empty()) continue;
       const Interval inner = with_reader(reader.kind, [&](const auto& policy) { return policy.reads(narrowed(shape, shown)); });
       all = hull(all, {inner.begin + shown.begin, inner.end + shown.begin});
     }
@@ -108,6 +111,7 @@ struct AnyTokens {
     Index first = 0;
     for (const TokenChoice& reader : readers) {
       const Index keys = keys_of(reader, states.shape());
+      if (keys == 0) continue;
       const TextStates<T> part = states.narrowed(reader.shown(states.shape()));
       with_reader(reader.kind, [&](const auto& policy) { policy.read(part, out.middle_rows(first, keys)); });
       first += keys;
@@ -118,6 +122,7 @@ struct AnyTokens {
     Index first = 0;
     for (const TokenChoice& reader : readers) {
       const Index keys = keys_of(reader, states.shape());
+      if (keys == 0) continue;
       const Interval shown = reader.shown(states.shape());
       const Interval kept = intersection(states.held(), shown);
       const Rows<S> dpart = dstates.middle_rows(kept.begin - states.held().begin, kept.size());
@@ -128,7 +133,7 @@ struct AnyTokens {
     }
   }
 
-  /// Names between commas, each `name`, `name@text`, `name@second-copy` or `name@skip:K`, in any combination. A name
+  /// Names between commas, each `name`, `name@text`, `name@second-copy`, `name@prompt` or `name@skip:K`, in any combination. A name
   /// without its own skip takes `skip_first`.
   /// Errors: ShapeError naming the part that is not understood, with the names that are.
   static AnyTokens parse(std::string_view names, Index skip_first = 0) {
@@ -157,7 +162,8 @@ struct AnyTokens {
 
  private:
   static Index keys_of(const TokenChoice& reader, const TextShape& shape) noexcept {
-    return reader.kind == TokenKind::all ? reader.shown(shape).size() : 1;
+    const Interval shown = reader.shown(shape);
+    return reader.kind == TokenKind::all ? shown.size() : shown.empty() ? 0 : 1;
   }
 
   static TokenChoice parse_one(std::string_view text, std::string_view names, Index skip_first) {
@@ -185,7 +191,7 @@ struct AnyTokens {
   [[noreturn]] static void refuse(std::string_view names, std::string_view part) {
     std::string message = "pooling \"" + std::string(names) + "\": \"" + std::string(part) + "\" is not known; say ";
     for (const std::string_view name : token_kind_names) (message += name) += ", ";
-    throw ShapeError(message + "with @text, @second-copy or @skip:K behind it, several between commas");
+    throw ShapeError(message + "with @text, @second-copy, @prompt or @skip:K behind it, several between commas");
   }
 };
 

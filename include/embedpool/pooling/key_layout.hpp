@@ -22,6 +22,7 @@ class KeyLayout {
         throw ShapeError("Pooling: text " + std::to_string(b) + ": " + error.what());
       }
       const Index keys = tokens.keys(shape);
+      if (keys < 1) throw ShapeError("Pooling: text " + std::to_string(b) + ": has no token that the reader looks at");
       keys_per_layer_.push_back(keys);
       for (Index layer_slot = 0; layer_slot < layer_slots; ++layer_slot)
         for (Index k = 0; k < keys; ++k) kinds_.push_back(layer_slot * tokens.slots() + tokens.slot(k, shape));

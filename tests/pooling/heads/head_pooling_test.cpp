@@ -18,7 +18,9 @@ using AnyPooling = Pooling<AnyLayers, AnyTokens, AnyHead>;
 /// Every head behind the readers that it is for, with few and with many keys.
 std::vector<AnyPooling> poolings() {
   std::vector<AnyPooling> all{{AnyLayers::parse("last"), AnyTokens::parse("last"), Identity{}},
-                              {AnyLayers::parse("last"), AnyTokens::parse("last,mean"), Concatenate{{}, 2}}};
+                              {AnyLayers::parse("last"), AnyTokens::parse("last,mean"), Concatenate{{}, 2}},
+                              {AnyLayers::parse("all"), AnyTokens::parse("last@prompt,mean@text"), TaskQueryAttention{}},
+                              {AnyLayers::parse("last"), AnyTokens::parse("all@prompt,all@text"), TaskQueryAttention{}}};
   const std::vector<AnyHead> heads{LayerMean{true},
                                    LayerMix{true},
                                    WeightedLayers{},

@@ -35,7 +35,10 @@ std::vector<AnyHead> heads_of_every_kind(Index keys) {
                              PerceiverHead{3, 2, 5, 7, true, Residual::latents},
                              PerceiverHead{1, 1, 4, 0, false, Residual::pooled},
                              LatentAttention{5, 2, 3, 7, true}};
-  if (keys == 1) heads.push_back(Identity{});
+  if (keys == 1)
+    heads.push_back(Identity{});
+  else
+    heads.push_back(TaskQueryAttention{});  // a key of the prompt, and one of the text
   return heads;
 }
 

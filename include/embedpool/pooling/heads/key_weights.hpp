@@ -27,6 +27,15 @@ template <Real S>
 RowVector<S> weights_of(const SingleQueryAttention&, const SingleQueryAttention::Cache<S>& cache) {
   return cache.weights.row(0);
 }
+/// Of keys of the text; the prompt's ask and do not answer.
+template <Real S>
+RowVector<S> weights_of(const TaskQueryAttention&, const TaskQueryAttention::Cache<S>& cache, std::span<const Index> kinds) {
+  RowVector<S> weights = RowVector<S>::Zero(static_cast<Index>(kinds.size()));
+  Index row = 0;
+  for (std::size_t k = 0; k < kinds.size(); ++k)
+    if (!TaskQueryAttention::is_prompt(kinds[k])) weights(static_cast<Index>(k)) = cache.weights(0, row++);
+  return weights;
+}
 template <Real S>
 RowVector<S> weights_of(const AdditiveAttention&, const AdditiveAttention::Cache<S>& cache) {
   return cache.weights.row(0);
@@ -49,6 +58,7 @@ RowVector<S> weights_of(const PerceiverHead&, const PerceiverHead::Cache<S>& cac
 /// The share of each key of a text in what a head takes from its keys, by the head's own forward pass:
 ///
 ///   layer-mix, single-query, additive, layer-attention    the softmax weights
+///   task-query                                            the same, and 0 for keys of the prompt
 ///   weighted-layers                                       w_k / sum w, of any sign
 ///   layer-attention with heads, cross-attention,          attention weights, the mean over heads and queries
 ///   perceiver
@@ -63,7 +73,10 @@ std::optional<RowVector<S>> key_weights(const AnyHead& head, const AnyHead::Para
       [&]<class Head>(const Head& own) -> std::optional<RowVector<S>> {
         using Params = typename Head::template Params<S>;
         typename Head::template Cache<S> cache;
-        if constexpr (requires { detail::weights_of<S>(own, cache); }) {
+        if constexpr (std::same_as<Head, TaskQueryAttention>) {
+          own.forward(std::get<detail::Held<Head, Params>>(params.value).value, keys, cache);
+          return detail::weights_of<S>(own, cache, keys.slot);
+        } else if constexpr (requires { detail::weights_of<S>(own, cache); }) {
           own.forward(std::get<detail::Held<Head, Params>>(params.value).value, keys, cache);
           return detail::weights_of<S>(own, cache);
         } else {
