@@ -82,10 +82,13 @@ struct TaskQueryAttention {
     dp.query += dq;
     dp.task += head_math::plain_tn(dq, c.prompt);
     const Index prompts = count_prompts(keys.slot);
-    Matrix<S> dprompt = Matrix<S>::Zero(1, de.cols());  // of each of the prompt's keys
+    Matrix<S> dprompt;  // of each of the prompt's keys
     if (prompts > 0) dprompt = head_math::plain_nn(dq, p.task) / static_cast<S>(prompts);
     for (Index k = 0, row = 0; k < dkeys.rows; ++k)
-      as_eigen(dkeys).row(k) += is_prompt(keys.slot[static_cast<std::size_t>(k)]) ? dprompt.row(0) : down.row(row++);
+      if (is_prompt(keys.slot[static_cast<std::size_t>(k)]))
+        as_eigen(dkeys).row(k) += dprompt.row(0);
+      else
+        as_eigen(dkeys).row(k) += down.row(row++);
   }
 
  private:
