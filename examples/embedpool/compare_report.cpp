@@ -64,7 +64,8 @@ void add_recommendations(report::Document& document, const ComparedRun& run, con
   document.paragraph(
       "A system counts as better than another if it has the higher mean with every seed and a test says so too: "
       "Wilcoxon's signed-rank test over the kind's data sets, or the one inside more than half of them while none says "
-      "the contrary, each with p ≤ 0.05 after Holm's correction. A difference that is not shown may still be there. "
+      "the contrary, each with p ≤ 0.05 after Holm's correction. A difference that is not shown may still be there: "
+      "of systems that are not told apart, one that trains fewer parameters is preferred only where it is as good with some seed. "
       "Scores are main metrics x 100.");
 }
 
