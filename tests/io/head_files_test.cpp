@@ -16,7 +16,7 @@ std::filesystem::path temporary(const std::string& name) {
 TEST_CASE("every head's parameters and options survive a file") {
   constexpr Index width = 8;
   for (const std::string_view name : AnyHead::names) {
-    const Index slots = name == "identity" ? 1 : 5;
+    const Index slots = name == "identity" ? 1 : 6;
     CAPTURE(std::string(name));
     const AnyHead head = AnyHead::named(name);
     auto params = head.init<float>(width, slots, 3);
