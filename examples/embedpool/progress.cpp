@@ -25,10 +25,11 @@ std::string Progress::report() const {
   const double elapsed = std::max(seconds(), 1e-3);
   const std::string start = "embedpool: " + what_ + ": " + detail_;
   if (texts_ == 0) return start;  // work on something else than texts
-  char text[120];
-  std::snprintf(text, sizeof text, "%td texts, %.1f texts/s, %.0f tokens/s", texts_,
-                static_cast<double>(texts_) / elapsed, static_cast<double>(tokens_) / elapsed);
-  return start + (detail_.empty() ? "" : ", ") + text;
+  char text[80], tokens[40] = "";
+  std::snprintf(text, sizeof text, "%td texts, %.1f texts/s", texts_, static_cast<double>(texts_) / elapsed);
+  // A head that is trained on cached keys reads no tokens.
+  if (tokens_ > 0) std::snprintf(tokens, sizeof tokens, ", %.0f tokens/s", static_cast<double>(tokens_) / elapsed);
+  return start + (detail_.empty() ? "" : ", ") + text + tokens;
 }
 
 std::string Progress::number(double value) {
