@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "embedpool/pooling/key_layout.hpp"
 #include "embedpool/pooling/tokens/both.hpp"
 #include "embedpool/pooling/tokens/prompt_excluded.hpp"
 #include "embedpool/pooling/tokens/prompt_only.hpp"
@@ -105,4 +106,17 @@ TEST_CASE("a text without a token in view is refused with the reader's name") {
                        "AnyTokens: mean@text: no token is left to read in a text of 3 tokens", ShapeError);
   CHECK_THROWS_AS(AnyTokens{{}}.check(TextShape::bare(3)), ShapeError);
   CHECK_NOTHROW(AnyTokens::parse("mean@skip:9").check(prompt_only));
+}
+
+TEST_CASE("a text for which no reader gives a key is refused by its number") {
+  Segments segments;
+  segments.add({4, {2, 4}, 2});
+  segments.add(TextShape::bare(3));
+  CHECK_THROWS_WITH_AS(KeyLayout(AnyTokens::parse("last@prompt"), segments, 2),
+                       "Pooling: text 1: has no token that the reader looks at", ShapeError);
+  CHECK_THROWS_AS(KeyLayout(PromptOnly<AllTokens>{}, segments, 2), ShapeError);
+  const KeyLayout beside(AnyTokens::parse("last@prompt,mean@text"), segments, 2);
+  CHECK(beside.keys(0) == 4);
+  CHECK(beside.keys(1) == 2);
+  CHECK(std::vector<Index>(beside.kinds(1).begin(), beside.kinds(1).end()) == std::vector<Index>{1, 3});
 }

@@ -133,8 +133,8 @@ struct AnyTokens {
     }
   }
 
-  /// Names between commas, each `name`, `name@text`, `name@second-copy`, `name@prompt` or `name@skip:K`, in any combination. A name
-  /// without its own skip takes `skip_first`.
+  /// Names between commas, each `name`, `name@text`, `name@second-copy`, `name@prompt` or `name@skip:K`, in any
+  /// combination. A name without its own skip takes `skip_first`.
   /// Errors: ShapeError naming the part that is not understood, with the names that are.
   static AnyTokens parse(std::string_view names, Index skip_first = 0) {
     AnyTokens tokens{{}};

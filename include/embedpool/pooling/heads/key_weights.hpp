@@ -27,14 +27,9 @@ template <Real S>
 RowVector<S> weights_of(const SingleQueryAttention&, const SingleQueryAttention::Cache<S>& cache) {
   return cache.weights.row(0);
 }
-/// Of keys of the text; the prompt's ask and do not answer.
 template <Real S>
-RowVector<S> weights_of(const TaskQueryAttention&, const TaskQueryAttention::Cache<S>& cache, std::span<const Index> kinds) {
-  RowVector<S> weights = RowVector<S>::Zero(static_cast<Index>(kinds.size()));
-  Index row = 0;
-  for (std::size_t k = 0; k < kinds.size(); ++k)
-    if (!TaskQueryAttention::is_prompt(kinds[k])) weights(static_cast<Index>(k)) = cache.weights(0, row++);
-  return weights;
+RowVector<S> weights_of(const TaskQueryAttention&, const TaskQueryAttention::Cache<S>& cache) {
+  return cache.weights.row(0);
 }
 template <Real S>
 RowVector<S> weights_of(const AdditiveAttention&, const AdditiveAttention::Cache<S>& cache) {
@@ -73,10 +68,7 @@ std::optional<RowVector<S>> key_weights(const AnyHead& head, const AnyHead::Para
       [&]<class Head>(const Head& own) -> std::optional<RowVector<S>> {
         using Params = typename Head::template Params<S>;
         typename Head::template Cache<S> cache;
-        if constexpr (std::same_as<Head, TaskQueryAttention>) {
-          own.forward(std::get<detail::Held<Head, Params>>(params.value).value, keys, cache);
-          return detail::weights_of<S>(own, cache, keys.slot);
-        } else if constexpr (requires { detail::weights_of<S>(own, cache); }) {
+        if constexpr (requires { detail::weights_of<S>(own, cache); }) {
           own.forward(std::get<detail::Held<Head, Params>>(params.value).value, keys, cache);
           return detail::weights_of<S>(own, cache);
         } else {

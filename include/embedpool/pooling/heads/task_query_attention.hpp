@@ -1,5 +1,6 @@
 #pragma once
 #include <algorithm>
+#include <limits>
 
 #include "embedpool/pooling/heads/head_math.hpp"
 #include "embedpool/pooling/heads/no_params.hpp"
@@ -25,13 +26,10 @@ struct TaskQueryAttention {
   };
   template <Real S>
   struct Cache {
-    Matrix<S> own;      // H [m, D]
     Matrix<S> prompt;   // t [1, D]
     Matrix<S> turned;   // q [1, D]
-    Matrix<S> weights;  // [1, m]
+    Matrix<S> weights;  // a [1, n], 0 for keys of the prompt
   };
-
-  static constexpr bool is_prompt(Index kind) noexcept { return kind % 2 == 0; }
 
   template <Real S>
   Params<S> init(Index width, Index /*slots*/, std::uint64_t /*seed*/ = 0) const {
@@ -55,19 +53,15 @@ struct TaskQueryAttention {
 
   template <Real S>
   RowVector<S> forward(const Params<S>& p, const Keys<S>& keys, Cache<S>& c) const {
-    const Index prompts = count_prompts(keys.slot);
-    c.own.resize(keys.rows.rows - prompts, keys.rows.cols);
-    c.prompt = Matrix<S>::Zero(1, keys.rows.cols);
-    for (Index k = 0, row = 0; k < keys.rows.rows; ++k)
-      if (is_prompt(keys.slot[static_cast<std::size_t>(k)]))
-        c.prompt.row(0) += as_eigen(keys.rows).row(k);
-      else
-        c.own.row(row++) = as_eigen(keys.rows).row(k);
-    if (prompts > 0) c.prompt /= static_cast<S>(prompts);
+    const auto h = as_eigen(keys.rows);
+    c.prompt = Matrix<S>::Zero(1, h.cols());
+    for_each_prompt(keys, [&](Index k) { c.prompt.row(0) += h.row(k); });
+    if (const Index prompts = count_prompts(keys); prompts > 0) c.prompt /= static_cast<S>(prompts);
     c.turned = p.query + head_math::plain_nt(c.prompt, p.task);
-    c.weights = head_math::plain_nt(c.turned, c.own) / std::sqrt(static_cast<S>(c.own.cols()));
+    c.weights = head_math::plain_nt(c.turned, h) / std::sqrt(static_cast<S>(h.cols()));
+    for_each_prompt(keys, [&](Index k) { c.weights(0, k) = -std::numeric_limits<S>::infinity(); });
     head_math::softmax_rows(c.weights);
-    return head_math::plain_nn(c.weights, c.own);
+    return head_math::plain_nn(c.weights, h);
   }
 
   /// z = H q / sqrt(D), a = softmax(z):  dz = softmax'(H de),  dq = H^T dz / sqrt(D),  dH += a de^T + dz q^T / sqrt(D),
@@ -75,25 +69,29 @@ struct TaskQueryAttention {
   template <Real S>
   void backward(const Params<S>& p, const Keys<S>& keys, const Cache<S>& c, const RowVector<S>& de, Params<S>& dp,
                 Rows<S> dkeys) const {
-    const Matrix<S> da = head_math::plain_nt(de, c.own);
-    const Matrix<S> dz = head_math::softmax_rows_backward(c.weights, da) / std::sqrt(static_cast<S>(c.own.cols()));
-    const Matrix<S> dq = head_math::plain_nn(dz, c.own);
-    const Matrix<S> down = head_math::plain_tn(c.weights, de) + head_math::plain_tn(dz, c.turned);
+    const auto h = as_eigen(keys.rows);
+    const Matrix<S> da = head_math::plain_nt(de, h);
+    const Matrix<S> dz = head_math::softmax_rows_backward(c.weights, da) / std::sqrt(static_cast<S>(h.cols()));
+    const Matrix<S> dq = head_math::plain_nn(dz, h);
     dp.query += dq;
     dp.task += head_math::plain_tn(dq, c.prompt);
-    const Index prompts = count_prompts(keys.slot);
-    Matrix<S> dprompt;  // of each of the prompt's keys
-    if (prompts > 0) dprompt = head_math::plain_nn(dq, p.task) / static_cast<S>(prompts);
-    for (Index k = 0, row = 0; k < dkeys.rows; ++k)
-      if (is_prompt(keys.slot[static_cast<std::size_t>(k)]))
-        as_eigen(dkeys).row(k) += dprompt.row(0);
-      else
-        as_eigen(dkeys).row(k) += down.row(row++);
+    as_eigen(dkeys) += head_math::plain_tn(c.weights, de) + head_math::plain_tn(dz, c.turned);
+    const Index prompts = count_prompts(keys);
+    if (prompts == 0) return;
+    const Matrix<S> dprompt = head_math::plain_nn(dq, p.task) / static_cast<S>(prompts);
+    for_each_prompt(keys, [&](Index k) { as_eigen(dkeys).row(k) += dprompt.row(0); });
   }
 
  private:
-  static Index count_prompts(std::span<const Index> kinds) noexcept {
-    return static_cast<Index>(std::count_if(kinds.begin(), kinds.end(), is_prompt));
+  static constexpr bool is_prompt(Index kind) noexcept { return kind % 2 == 0; }
+  template <Real S>
+  static Index count_prompts(const Keys<S>& keys) noexcept {
+    return static_cast<Index>(std::count_if(keys.slot.begin(), keys.slot.end(), is_prompt));
+  }
+  template <Real S, class F>
+  static void for_each_prompt(const Keys<S>& keys, F&& f) {
+    for (Index k = 0; k < keys.rows.rows; ++k)
+      if (is_prompt(keys.slot[static_cast<std::size_t>(k)])) f(k);
   }
 };
 static_assert(HeadPolicy<TaskQueryAttention, float> && HeadPolicy<TaskQueryAttention, double>);

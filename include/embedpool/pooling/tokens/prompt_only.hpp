@@ -1,9 +1,13 @@
 #pragma once
-#include <utility>
-
-#include "embedpool/pooling/concepts.hpp"
+#include "embedpool/pooling/tokens/narrowed.hpp"
 
 namespace embedpool {
+
+/// Shows what stands before the text's own tokens: the beginning of the template with the instruction in it.
+struct PromptTokens {
+  static constexpr const char* name = "PromptOnly";
+  constexpr Interval view(const TextShape& shape) const noexcept { return {0, shape.text.begin}; }
+};
 
 /// Reads what stands before the text's own tokens, [0, text.begin): the states of an instruction, which says what task a
 /// text is for. A text without a prompt gives no key, so the reader stands beside another one:
@@ -13,39 +17,28 @@ namespace embedpool {
 ///
 /// Errors  a text for which no reader of a pooling gives a key is refused by the pooling
 template <class Reader>
-struct PromptOnly {
-  Reader reader{};
-
-  constexpr PromptOnly(Reader inner = {}) : reader(std::move(inner)) {}
+struct PromptOnly : Narrowed<PromptTokens, Reader> {
+  using Shown = Narrowed<PromptTokens, Reader>;
+  constexpr PromptOnly(Reader inner = {}) : Shown{{}, std::move(inner)} {}
 
   void check(const TextShape& shape) const {
-    if (!view(shape).empty()) reader.check(part(shape));
+    if (has_prompt(shape)) Shown::check(shape);
   }
-  constexpr Index slots() const noexcept { return reader.slots(); }
-  constexpr Index keys(const TextShape& shape) const noexcept {
-    return view(shape).empty() ? 0 : reader.keys(part(shape));
-  }
-  constexpr Index slot(Index k, const TextShape& shape) const noexcept { return reader.slot(k, part(shape)); }
+  constexpr Index keys(const TextShape& shape) const noexcept { return has_prompt(shape) ? Shown::keys(shape) : 0; }
   constexpr Interval reads(const TextShape& shape) const noexcept {
-    return view(shape).empty() ? Interval{} : reader.reads(part(shape));
+    return has_prompt(shape) ? Shown::reads(shape) : Interval{};
   }
-
   template <Element T, Real S>
   void read(const TextStates<T>& states, Rows<S> out) const noexcept {
-    const Interval shown = view(states.shape());
-    if (!shown.empty()) reader.read(states.narrowed(shown), out);
+    if (has_prompt(states.shape())) Shown::read(states, out);
   }
   template <Element T, Real S>
   void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
-    const Interval shown = view(states.shape());
-    if (shown.empty()) return;
-    const Interval kept = intersection(states.held(), shown);
-    reader.backward(states.narrowed(shown), dout, dstates.middle_rows(kept.begin - states.held().begin, kept.size()));
+    if (has_prompt(states.shape())) Shown::backward(states, dout, dstates);
   }
 
  private:
-  static constexpr Interval view(const TextShape& shape) noexcept { return {0, shape.text.begin}; }
-  static constexpr TextShape part(const TextShape& shape) noexcept { return narrowed(shape, view(shape)); }
+  static constexpr bool has_prompt(const TextShape& shape) noexcept { return shape.text.begin > 0; }
 };
 
 }  // namespace embedpool
