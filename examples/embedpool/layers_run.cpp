@@ -24,10 +24,14 @@ AnyTokens one_state_each(AnyTokens tokens) {
 }
 
 /// Reads the states of layers 0 to L side by side, as they are.
+///
+/// Errors  ShapeError when nothing but the prompt is read, which is no state of a text
 Reading every_layer(const Reading& trained, Index layers) {
   Reading reading;
   reading.layers = {LayerRange{0, layers}};
   reading.tokens = one_state_each(trained.tokens);
+  if (reading.tokens.readers.empty())
+    throw ShapeError("layers: --pooling " + trained.tokens.to_string() + " reads the prompt alone, and no state of the texts");
   Concatenate side_by_side;
   side_by_side.count = reading.slots(layers);
   reading.head = side_by_side;

@@ -93,6 +93,7 @@ TEST_CASE("layers: flags that make no sense, unknown tasks and bad data are refu
   refused({"--layer", "1"}, {"--layer", "every layer"});
   refused({"--tasks", "stss"}, {fixture.data, "stss"});
   refused({"--trained", "nowhere"}, {"nowhere"});
+  refused({"--pooling", "last@prompt"}, {"last@prompt", "no state of the texts"});
   refused({"--similarity-texts", "1"}, {"--similarity-texts"});
   fixture.write("sts/Pairs/test.tsv", "score\tsentence1\tsentence2\n1\ta\tb\nmuch\tc\td\n");
   refused({"--tasks", "sts"}, {"Pairs/test.tsv", "line 3", "much"});
