@@ -124,8 +124,8 @@ run_ctest() {
 build_and_test() {
   local preset=$1 tests=${2:-.} left_out=${3:-^$}
   say "building $preset"
-  if quietly cmake --preset "$preset" -DCMAKE_CXX_COMPILER_LAUNCHER=ccache "-DEMBEDPOOL_TESTS=$tests" \
-    "-DEMBEDPOOL_TESTS_LEFT_OUT=$left_out" && quietly cmake --build "build/$preset" -j "$jobs"; then
+  if quietly cmake --preset "$preset" -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DEMBEDPOOL_GROUP_TESTS=ON \
+    "-DEMBEDPOOL_TESTS=$tests" "-DEMBEDPOOL_TESTS_LEFT_OUT=$left_out" && quietly cmake --build "build/$preset" -j "$jobs"; then
     say "testing $preset"
     run_ctest "build/$preset"
   else

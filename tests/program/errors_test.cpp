@@ -31,7 +31,8 @@ void check_refused(const Outcome& outcome, const std::vector<std::string>& parts
 }  // namespace
 
 TEST_CASE("help and version succeed and say what they should") {
-  for (const std::string command : {"inspect", "embed", "calibrate", "sts", "nearest"}) {
+  for (const std::string command : {"inspect", "embed", "calibrate", "sts", "nearest", "train", "evaluate", "compare", "layers",
+                                    "merge"}) {
     const Outcome help = run({command, "--help"});
     CHECK(help.status == 0);
     CHECK(help.output.find("--model") != std::string::npos);
@@ -45,10 +46,11 @@ TEST_CASE("help and version succeed and say what they should") {
 }
 
 TEST_CASE("usage errors are one line and status 2") {
-  check_refused(run({}), {"command"});
-  check_refused(run({"frobnicate"}), {"frobnicate"});
-  check_refused(run({"embed"}), {"--model"});
-  check_refused(run({"embed", "--model", "m", "--input", "-", "--frobnicate"}), {"--frobnicate"});
+  check_refused(run({}), {"command", "(see embedpool --help)"});
+  check_refused(run({"frobnicate"}), {"frobnicate", "(see embedpool --help)"});
+  check_refused(run({"embed"}), {"--model", "(see embedpool embed --help)"});
+  check_refused(run({"embed", "--model", "m", "--input", "-", "--frobnicate"}),
+                {"--frobnicate", "(see embedpool embed --help)"});
   check_refused(run({"embed", "--model", "m", "--input", "-", "--threads", "none"}), {"--threads"});
   check_refused(run({"embed", "--model", "m", "--input", "-", "--format", "csv"}), {"--format", "csv"});
   check_refused(run({"embed", "--model", "m", "--input", "-", "--layer", "1", "--layers", "all"}), {"--layer"});

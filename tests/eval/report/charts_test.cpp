@@ -22,16 +22,16 @@ constexpr double none = std::numeric_limits<double>::quiet_NaN(), infinity = std
 const std::string hostile = "\"><script>a & 'b'</script>\n\x01\xFF";
 
 /// The elements of a drawing, which must be well-formed, of numbers alone, and inside its view.
-std::vector<Element> drawn(const auto& chart) {
+std::vector<MarkupElement> drawn(const auto& chart) {
   const std::string text = draw(chart);
-  const std::vector<Element> elements = elements_of(text);
+  const std::vector<MarkupElement> elements = elements_of(text);
   REQUIRE(elements.front().name == "svg");
   CHECK(count_of(elements, "svg") == 1);
   CHECK(count_of(elements, "script") == 0);
   const double width = elements[0].number("width"), height = elements[0].number("height");
   CHECK(width > 0);
   CHECK(height > 0);
-  for (const Element& element : elements)
+  for (const MarkupElement& element : elements)
     for (const auto& attribute : element.attributes) {
       const auto& name = attribute.first;  // CAPTURE takes no structured bindings
       const auto& value = attribute.second;
@@ -111,8 +111,8 @@ TEST_CASE("no values give the axis from 0 to 1, equal ones stand in the middle o
 TEST_CASE("grouped bars: a bar for each value that is one, from zero up or down, with its interval") {
   const GroupedBars chart{"Score", "score x 100", {"sts", "retrieval"},
                           {{"A", {50, -25}, {40, -30}, {60, -20}}, {"B", {none, 100}, {}, {}}}};
-  const std::vector<Element> elements = drawn(chart);
-  std::vector<const Element*> bars;  // those with a note, which legend and background have not
+  const std::vector<MarkupElement> elements = drawn(chart);
+  std::vector<const MarkupElement*> bars;  // those with a note, which legend and background have not
   for (std::size_t i = 0; i + 1 < elements.size(); ++i)
     if (elements[i].name == "rect" && elements[i + 1].name == "title") bars.push_back(&elements[i]);
   REQUIRE(bars.size() == 3);
@@ -161,9 +161,9 @@ TEST_CASE("every chart is whole without a value, with one, and with names that w
 
 TEST_CASE("a line has a gap where a value is missing, and a mark where a value stands alone") {
   const std::string chart = draw(LineChart{"t", "", "", {0, 1, 2, 3, 4}, {{"s", {1, 2, none, 4, none}}}});
-  const std::vector<Element> elements = elements_of(chart);
+  const std::vector<MarkupElement> elements = elements_of(chart);
   int strokes = 0;
-  for (const Element& element : elements) {
+  for (const MarkupElement& element : elements) {
     if (element.name != "path" || element.attributes.at("fill") != "none") continue;
     ++strokes;
     const std::string& path = element.attributes.at("d");
@@ -175,11 +175,11 @@ TEST_CASE("a line has a gap where a value is missing, and a mark where a value s
 }
 
 TEST_CASE("a heat map writes its values in letters that can be read on their colour") {
-  const std::vector<Element> elements = drawn(HeatMap{"t", "", "", {"a", "b"}, {"r"}, {{-12.34, 12.34}}, -12.34, 12.34});
+  const std::vector<MarkupElement> elements = drawn(HeatMap{"t", "", "", {"a", "b"}, {"r"}, {{-12.34, 12.34}}, -12.34, 12.34});
   CHECK(count_of(elements, "rect", "fill", "#440154") == 1);  // the ends of viridis
   CHECK(count_of(elements, "rect", "fill", "#fde725") == 1);
   int written = 0;
-  for (const Element& element : elements) written += element.name == "text" && (element.text == "-12.3" || element.text == "12.3");
+  for (const MarkupElement& element : elements) written += element.name == "text" && (element.text == "-12.3" || element.text == "12.3");
   CHECK(written == 4);  // in two cells, and at the ends of the scale
   // Contrast by WCAG 2.1: at least 4.5 between letters and ground.
   for (int i = 0; i <= 200; ++i) {
@@ -204,11 +204,11 @@ TEST_CASE("average ranks: bars over what is not told apart, on one level where t
   CHECK((bars[0].from == 1 && bars[0].to == 2 && bars[0].level == 0));
   CHECK((bars[1].from == 3 && bars[1].to == 4 && bars[1].level == 0));
   CHECK((bars[2].from == 2 && bars[2].to == 3 && bars[2].level == 1));
-  const std::vector<Element> elements = drawn(chart);
+  const std::vector<MarkupElement> elements = drawn(chart);
   CHECK(count_of(elements, "line", "stroke-width", "4.5") == 3);
   CHECK(count_of(elements, "path") == 4);
   std::vector<std::string> left, right;
-  for (const Element& element : elements)
+  for (const MarkupElement& element : elements)
     if (element.name == "text" && element.text.find('(') != std::string::npos)
       (element.attributes.contains("text-anchor") ? left : right).push_back(element.text);
   CHECK(left == Texts{"A (1.00)", "B (2.00)"});
@@ -217,8 +217,8 @@ TEST_CASE("average ranks: bars over what is not told apart, on one level where t
   const CriticalDifference missing{"t", {"A", "B", "C"}, {1, none, 1.5}, {{0, 1}, {0, 1, 2}}};
   REQUIRE(rank_bars(missing).size() == 1);
   CHECK(rank_bars(missing)[0].to == 1.5);
-  const std::vector<Element> three = drawn(missing);
-  CHECK(std::any_of(three.begin(), three.end(), [](const Element& e) { return e.name == "text" && e.text == "3"; }));
+  const std::vector<MarkupElement> three = drawn(missing);
+  CHECK(std::any_of(three.begin(), three.end(), [](const MarkupElement& e) { return e.name == "text" && e.text == "3"; }));
 }
 
 TEST_CASE("charts whose parts do not fit together are refused by name") {

@@ -77,7 +77,7 @@ std::string unescaped(std::string text) {
 /// The cells of an HTML table.
 std::vector<std::vector<std::string>> parsed_html(const std::string& html) {
   std::vector<std::vector<std::string>> rows;
-  for (const Element& element : elements_of(html)) {
+  for (const MarkupElement& element : elements_of(html)) {
     if (element.name == "tr") rows.emplace_back();
     if (element.name == "th" || element.name == "td") rows.back().push_back(unescaped(element.text));
     if (element.name == "strong") rows.back().back() = unescaped(element.text);
@@ -150,8 +150,8 @@ TEST_CASE("a document is one HTML file that needs nothing else, and no text gets
   document.figure(hostile, "<svg></svg>");
   const std::string html = document.html();
   CHECK(html.starts_with("<!DOCTYPE html>\n<html lang=\"en\">"));
-  const std::vector<Element> elements = elements_of(html, true);
-  for (const Element& element : elements) {
+  const std::vector<MarkupElement> elements = elements_of(html, true);
+  for (const MarkupElement& element : elements) {
     CAPTURE(element.name);
     for (const char* fetching : {"script", "link", "img", "iframe", "object", "embed", "base"}) CHECK(element.name != fetching);
     CHECK(!element.attributes.contains("src"));

@@ -12,7 +12,7 @@
 namespace embedpool::test {
 
 /// An element as it was written: its name, its attributes, and the text right behind its opening tag.
-struct Element {
+struct MarkupElement {
   std::string name{};
   std::map<std::string, std::string> attributes{};
   std::string text{};
@@ -22,8 +22,8 @@ struct Element {
 
 /// The elements of well-formed XML in their order. Anything else fails the test: tags that do not match, attributes
 /// without quotes or twice, a bare < or &, control characters.
-inline std::vector<Element> elements_of(std::string_view xml, bool html = false) {
-  std::vector<Element> elements;
+inline std::vector<MarkupElement> elements_of(std::string_view xml, bool html = false) {
+  std::vector<MarkupElement> elements;
   std::vector<std::string> open;
   std::size_t at = 0;
   bool opened = false;  // the last tag
@@ -59,7 +59,7 @@ inline std::vector<Element> elements_of(std::string_view xml, bool html = false)
       ++at;
       continue;
     }
-    Element element{name};
+    MarkupElement element{name};
     while (xml[at] == ' ') {
       const std::size_t equals = xml.find('=', at);
       const std::string attribute(xml.substr(at + 1, equals - at - 1));
@@ -81,10 +81,10 @@ inline std::vector<Element> elements_of(std::string_view xml, bool html = false)
 }
 
 /// How many elements have this name, and this value of an attribute if one is named.
-inline int count_of(const std::vector<Element>& elements, const std::string& name, const std::string& attribute = "",
+inline int count_of(const std::vector<MarkupElement>& elements, const std::string& name, const std::string& attribute = "",
                     const std::string& value = "") {
   int count = 0;
-  for (const Element& element : elements) {
+  for (const MarkupElement& element : elements) {
     const auto found = element.attributes.find(attribute);
     count += element.name == name && (attribute.empty() || (found != element.attributes.end() && found->second == value));
   }
