@@ -22,6 +22,12 @@ int fail(std::string message) {
   return 2;
 }
 
+/// Where the flags of the command that was asked for are explained.
+std::string see_help(const CLI::App& program) {
+  const auto commands = program.get_subcommands();
+  return " (see embedpool " + (commands.empty() ? "" : commands.front()->get_name() + " ") + "--help)";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -49,12 +55,12 @@ int main(int argc, char** argv) {
   add_merge_command(program);
   try {
     program.parse(argc, argv);
-    if (program.get_subcommands().empty()) return fail("a command is required (see embedpool --help)");
+    if (program.get_subcommands().empty()) return fail("a command is required" + see_help(program));
     return 0;
   } catch (const CLI::Success& asked) {  // --help, --version
     return program.exit(asked);
   } catch (const CLI::ParseError& error) {
-    return fail(std::string(error.what()) + " (see embedpool --help)");
+    return fail(error.what() + see_help(program));
   } catch (const embedpool::program::Interrupted&) {
     return 130;  // as shells say of a program that SIGINT ended
   } catch (const std::bad_alloc&) {

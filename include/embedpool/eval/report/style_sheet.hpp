@@ -25,8 +25,8 @@ figure.table figcaption{margin:0 0 .4rem;color:var(--ink);font-weight:600}
 .scroll{overflow-x:auto}
 .scroll svg{display:block}
 table{border-collapse:separate;border-spacing:0;font-size:.9rem;line-height:1.35;font-variant-numeric:tabular-nums;border-bottom:1px solid var(--line)}
-th,td{padding:.3rem .65rem;text-align:right;vertical-align:top;white-space:nowrap}
-th:first-child{text-align:left;white-space:normal;overflow-wrap:break-word;min-width:9rem;max-width:22rem;position:sticky;left:0;background:var(--page)}
+th,td{padding:.3rem .5rem;text-align:right;vertical-align:top;white-space:nowrap}
+th:first-child{text-align:left;white-space:normal;overflow-wrap:break-word;min-width:6rem;max-width:22rem;position:sticky;left:0;background:var(--page)}
 .words{text-align:left}
 thead th{vertical-align:bottom;white-space:normal;border-top:1px solid var(--line);border-bottom:1px solid var(--line);font-weight:600}
 tbody th{font-weight:400}
