@@ -1,6 +1,7 @@
 #pragma once
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <new>
 #include <utility>
 
@@ -8,12 +9,33 @@
 
 #ifdef __linux__
 #include <sys/mman.h>
+#include <unistd.h>
 #endif
 
 namespace embedpool {
 
+namespace detail {
+#ifdef __linux__
+/// `bytes` from the system itself, at a multiple of `alignment`, which is a multiple of a page; null where there are none.
+inline void* map_memory(std::size_t bytes, std::size_t alignment) noexcept {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  const std::size_t whole = (bytes + page - 1) / page * page;
+  void* const raw = mmap(nullptr, whole + alignment, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (raw == MAP_FAILED) return nullptr;
+  const std::size_t before = (alignment - reinterpret_cast<std::uintptr_t>(raw) % alignment) % alignment;
+  std::byte* const begin = static_cast<std::byte*>(raw) + before;
+  if (before > 0) munmap(raw, before);
+  munmap(begin + whole, alignment - before);
+  return begin;
+}
+#endif
+}  // namespace detail
+
 /// Uninitialised memory for plain values: 64-byte aligned, and on huge pages where the system has them once it is
 /// large (worth 10 to 30 points of GEMM speed). `reserve` grows and forgets the contents; it never shrinks.
+///
+/// On Linux large memory is mapped and not taken from the heap, where buffers that grow by a few rows a batch leave holes
+/// that none of them fits into again.
 template <class T>
 class AlignedBuffer {
  public:
@@ -26,23 +48,15 @@ class AlignedBuffer {
     std::swap(capacity_, other.capacity_);
     return *this;
   }
-  ~AlignedBuffer() { std::free(data_); }
+  ~AlignedBuffer() { release(); }
 
   /// At least `count` values; pointers from before are invalid when it grows. Errors: std::bad_alloc.
   T* reserve(Index count) {
     if (count <= capacity_) return data_;
-    constexpr std::size_t huge_page = std::size_t(1) << 21, line = 64;
+    release();
     const std::size_t bytes = (static_cast<std::size_t>(count) * sizeof(T) + line - 1) / line * line;
-    const std::size_t alignment = bytes >= huge_page ? huge_page : line;
-    std::free(std::exchange(data_, nullptr));
-    capacity_ = 0;
-    void* memory = nullptr;
-    if (posix_memalign(&memory, alignment, bytes) != 0) throw std::bad_alloc();
-    data_ = static_cast<T*>(memory);
-#ifdef __linux__
-    // A wish: failure changes nothing. The end, which fills no huge page, would take up a whole one.
-    if (alignment == huge_page) madvise(data_, bytes / huge_page * huge_page, MADV_HUGEPAGE);
-#endif
+    data_ = static_cast<T*>(bytes >= huge_page ? large(bytes) : std::aligned_alloc(line, bytes));
+    if (data_ == nullptr) throw std::bad_alloc();
     capacity_ = static_cast<Index>(bytes / sizeof(T));
     return data_;
   }
@@ -52,6 +66,31 @@ class AlignedBuffer {
   Index capacity() const noexcept { return capacity_; }
 
  private:
+  static constexpr std::size_t huge_page = std::size_t(1) << 21, line = 64;
+
+#ifdef __linux__
+  static void* large(std::size_t bytes) noexcept {
+    void* const memory = detail::map_memory(bytes, huge_page);
+    // A wish: failure changes nothing. The end, which fills no huge page, would take up a whole one.
+    if (memory != nullptr) madvise(memory, bytes / huge_page * huge_page, MADV_HUGEPAGE);
+    return memory;
+  }
+  static void free_large(void* memory, std::size_t bytes) noexcept { munmap(memory, bytes); }
+#else
+  static void* large(std::size_t bytes) noexcept { return std::aligned_alloc(line, bytes); }
+  static void free_large(void* memory, std::size_t) noexcept { std::free(memory); }
+#endif
+
+  void release() noexcept {
+    const std::size_t bytes = static_cast<std::size_t>(capacity_) * sizeof(T);
+    if (bytes >= huge_page)
+      free_large(data_, bytes);
+    else
+      std::free(data_);
+    data_ = nullptr;
+    capacity_ = 0;
+  }
+
   T* data_ = nullptr;
   Index capacity_ = 0;
 };
