@@ -23,12 +23,14 @@ void add_scores(report::Document& document, const LayersRun& run) {
   document.heading("Score by layer");
   if (run.tasks.size() > 1)
     document.figure("Mean of the main scores x 100 of all data sets, by layer.", report::draw(mean_chart(run)));
-  for (std::size_t first = 0; first < run.tasks.size();) {
-    // Four data sets a chart: eight lines are as many as an eye keeps apart.
+  std::vector<char> drawn(run.tasks.size(), 0);
+  for (std::size_t first = 0; first < run.tasks.size(); ++first) {
+    if (drawn[first]) continue;
+    // Those of a kind together, four data sets a chart: eight lines are as many as an eye keeps apart.
     const TaskKind kind = run.tasks[first].folder.kind;
     std::vector<std::size_t> together;
-    for (; first < run.tasks.size() && run.tasks[first].folder.kind == kind && together.size() < 4; ++first)
-      together.push_back(first);
+    for (std::size_t task = first; task < run.tasks.size() && together.size() < 4; ++task)
+      if (!drawn[task] && run.tasks[task].folder.kind == kind) together.push_back(task), drawn[task] = 1;
     const std::string title = std::string(name_of(kind)) + ": " + run.tasks[together.front()].metric;
     document.figure("Main score x 100 by layer: calibrated solid, raw dashed.",
                     report::draw(score_chart(run, title, together)));
