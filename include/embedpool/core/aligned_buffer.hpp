@@ -15,20 +15,30 @@
 namespace embedpool {
 
 namespace detail {
+
+inline constexpr std::size_t huge_page = std::size_t(1) << 21, cache_line = 64;
+
 #ifdef __linux__
-/// `bytes` from the system itself, at a multiple of `alignment`, which is a multiple of a page; null where there are none.
-inline void* map_memory(std::size_t bytes, std::size_t alignment) noexcept {
+/// `bytes` from the system itself, at the start of a huge page; null when there are none.
+inline void* take_large(std::size_t bytes) noexcept {
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   const std::size_t whole = (bytes + page - 1) / page * page;
-  void* const raw = mmap(nullptr, whole + alignment, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* const raw = mmap(nullptr, whole + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (raw == MAP_FAILED) return nullptr;
-  const std::size_t before = (alignment - reinterpret_cast<std::uintptr_t>(raw) % alignment) % alignment;
+  const std::size_t before = (huge_page - reinterpret_cast<std::uintptr_t>(raw) % huge_page) % huge_page;
   std::byte* const begin = static_cast<std::byte*>(raw) + before;
   if (before > 0) munmap(raw, before);
-  munmap(begin + whole, alignment - before);
+  munmap(begin + whole, huge_page - before);
+  // A wish: failure changes nothing. The end, which fills no huge page, would take up a whole one.
+  madvise(begin, bytes / huge_page * huge_page, MADV_HUGEPAGE);
   return begin;
 }
+inline void free_large(void* memory, std::size_t bytes) noexcept { munmap(memory, bytes); }
+#else
+inline void* take_large(std::size_t bytes) noexcept { return std::aligned_alloc(cache_line, bytes); }
+inline void free_large(void* memory, std::size_t) noexcept { std::free(memory); }
 #endif
+
 }  // namespace detail
 
 /// Uninitialised memory for plain values: 64-byte aligned, and on huge pages where the system has them once it is
@@ -54,8 +64,10 @@ class AlignedBuffer {
   T* reserve(Index count) {
     if (count <= capacity_) return data_;
     release();
+    constexpr std::size_t line = detail::cache_line;
+    static_assert(line % sizeof(T) == 0);  // so that the capacity tells how many bytes there are
     const std::size_t bytes = (static_cast<std::size_t>(count) * sizeof(T) + line - 1) / line * line;
-    data_ = static_cast<T*>(bytes >= huge_page ? large(bytes) : std::aligned_alloc(line, bytes));
+    data_ = static_cast<T*>(bytes >= detail::huge_page ? detail::take_large(bytes) : std::aligned_alloc(line, bytes));
     if (data_ == nullptr) throw std::bad_alloc();
     capacity_ = static_cast<Index>(bytes / sizeof(T));
     return data_;
@@ -66,25 +78,10 @@ class AlignedBuffer {
   Index capacity() const noexcept { return capacity_; }
 
  private:
-  static constexpr std::size_t huge_page = std::size_t(1) << 21, line = 64;
-
-#ifdef __linux__
-  static void* large(std::size_t bytes) noexcept {
-    void* const memory = detail::map_memory(bytes, huge_page);
-    // A wish: failure changes nothing. The end, which fills no huge page, would take up a whole one.
-    if (memory != nullptr) madvise(memory, bytes / huge_page * huge_page, MADV_HUGEPAGE);
-    return memory;
-  }
-  static void free_large(void* memory, std::size_t bytes) noexcept { munmap(memory, bytes); }
-#else
-  static void* large(std::size_t bytes) noexcept { return std::aligned_alloc(line, bytes); }
-  static void free_large(void* memory, std::size_t) noexcept { std::free(memory); }
-#endif
-
   void release() noexcept {
     const std::size_t bytes = static_cast<std::size_t>(capacity_) * sizeof(T);
-    if (bytes >= huge_page)
-      free_large(data_, bytes);
+    if (bytes >= detail::huge_page)
+      detail::free_large(data_, bytes);
     else
       std::free(data_);
     data_ = nullptr;
