@@ -46,6 +46,18 @@ TEST_CASE("layers: every layer has the score that evaluate gives it, and the rep
   CHECK(page.find("nan") == std::string::npos);
 }
 
+TEST_CASE("layers: data sets of one kind are drawn in one chart, in whatever order they are named") {
+  const Fixture fixture;
+  fixture.write("sts/Others/test.tsv", fixture.pairs());
+  const Outcome outcome = fixture.layers("out", {"--tasks", "Pairs", "Words", "Others"});
+  CAPTURE(outcome.error);
+  REQUIRE(outcome.status == 0);
+  const std::string page = read_file(fixture.folder / "out/layers.html");
+  std::size_t charts = 0;
+  for (std::size_t at = 0; (at = page.find("Main score x 100 by layer", at)) != std::string::npos; ++at) ++charts;
+  CHECK(charts == 2);  // sts and clustering
+}
+
 TEST_CASE("layers: the same text behind all others has one state in layer 0, which is like nothing") {
   const Fixture fixture;
   const Outcome outcome = fixture.layers("out", {"--tasks", "sts", "--pooling", "last", "--append-eos"});

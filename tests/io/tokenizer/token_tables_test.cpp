@@ -10,6 +10,9 @@
 #include "embedpool/io/tokenizer/flat_map.hpp"
 #include "embedpool/io/tokenizer/gguf_patterns.hpp"
 #include "embedpool/io/tokenizer/json_node.hpp"
+#include "embedpool/io/tokenizer/scratch.hpp"
+#include "embedpool/io/tokenizer/string_table.hpp"
+#include "embedpool/io/tokenizer/text_error.hpp"
 
 using namespace embedpool;
 using namespace embedpool::io::tokenizing;
@@ -27,6 +30,43 @@ TEST_CASE("a flat map holds what a map holds, through every growth") {
   CHECK(flat.size() == map.size());
   for (const auto& [key, value] : map) CHECK(flat.find(key) == value);
   for (std::uint64_t key = 0; key < 1000; ++key) CHECK((flat.find(key) == FlatMap::absent) == !map.contains(key));
+}
+
+TEST_CASE("a table of strings holds what a map holds, through every growth") {
+  std::mt19937 random(2);
+  StringTable table;  // of a few slots: it must grow several times
+  std::map<std::string, std::uint32_t> map;
+  for (std::uint32_t i = 0; i < 3000; ++i) {
+    std::string text(random() % 20, 'a');  // shorter and longer than the 8 bytes that are hashed at once, and empty
+    for (char& c : text) c = static_cast<char>(random() % 4);
+    CHECK(table.insert(text, i) == map.emplace(text, i).second);  // the first value stays
+  }
+  CHECK(table.size() == map.size());
+  for (const auto& [text, value] : map) {
+    CHECK(table.find(text) == value);
+    CHECK(table.find(text + "b") == StringTable::none);
+  }
+}
+
+TEST_CASE("scratch gives back what a long text took, and keeps what others need") {
+  Scratch scratch;
+  scratch.symbols.resize(100);
+  scratch.heap.resize(std::size_t(1) << 20);
+  scratch.normalized.resize(std::size_t(1) << 21);
+  scratch.pieces.written.emplace_back("text");
+  const auto* const symbols = scratch.symbols.data();
+  scratch.shrink();
+  CHECK(scratch.symbols.data() == symbols);
+  CHECK(scratch.heap.capacity() == 0);
+  CHECK(scratch.normalized.capacity() < 100);
+  CHECK(scratch.pieces.written.empty());
+  CHECK(&Scratch::of_this_thread() == &Scratch::of_this_thread());
+}
+
+TEST_CASE("an error of a text says what is wrong and at which byte") {
+  const embedpool::io::TextError error("not UTF-8", 12);
+  CHECK(std::string(error.what()) == "text: not UTF-8 at byte 12");
+  CHECK(dynamic_cast<const Error*>(&error) != nullptr);
 }
 
 TEST_CASE("a trie finds every prefix that was put in, byte by byte, and nothing else") {
