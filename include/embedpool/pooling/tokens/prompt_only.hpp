@@ -1,4 +1,6 @@
 #pragma once
+#include <utility>
+
 #include "embedpool/pooling/tokens/narrowed.hpp"
 
 namespace embedpool {
