@@ -62,3 +62,16 @@ TEST_CASE("a buffer that is moved hands on its memory") {
     CHECK(other.capacity() >= count);
   }
 }
+
+TEST_CASE("values that do not divide a huge page are given back as they were had") {
+  struct Record {
+    std::int32_t value[9];
+  };
+  constexpr Index fits = (Index(1) << 21) / static_cast<Index>(sizeof(Record));  // the last line of the page is not full
+  AlignedBuffer<Record> buffer;
+  for (const Index count : {fits - 2, fits, fits + 2, 2 * fits}) {
+    buffer.reserve(count)[count - 1].value[8] = 3;
+    CHECK(buffer.capacity() >= count);
+    CHECK(buffer.data()[count - 1].value[8] == 3);
+  }
+}

@@ -52,44 +52,42 @@ class AlignedBuffer {
   AlignedBuffer() = default;
   explicit AlignedBuffer(Index count) { reserve(count); }
   AlignedBuffer(AlignedBuffer&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), capacity_(std::exchange(other.capacity_, 0)) {}
+      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
   AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
     std::swap(data_, other.data_);
-    std::swap(capacity_, other.capacity_);
+    std::swap(bytes_, other.bytes_);
     return *this;
   }
   ~AlignedBuffer() { release(); }
 
   /// At least `count` values; pointers from before are invalid when it grows. Errors: std::bad_alloc.
   T* reserve(Index count) {
-    if (count <= capacity_) return data_;
+    if (count <= capacity()) return data_;
     release();
     constexpr std::size_t line = detail::cache_line;
-    static_assert(line % sizeof(T) == 0);  // so that the capacity tells how many bytes there are
     const std::size_t bytes = (static_cast<std::size_t>(count) * sizeof(T) + line - 1) / line * line;
     data_ = static_cast<T*>(bytes >= detail::huge_page ? detail::take_large(bytes) : std::aligned_alloc(line, bytes));
     if (data_ == nullptr) throw std::bad_alloc();
-    capacity_ = static_cast<Index>(bytes / sizeof(T));
+    bytes_ = bytes;
     return data_;
   }
   /// A [rows, cols] view of the buffer, grown as needed, contents undefined.
   Rows<T> rows(Index row_count, Index cols) { return {reserve(row_count * cols), row_count, cols}; }
   T* data() const noexcept { return data_; }
-  Index capacity() const noexcept { return capacity_; }
+  Index capacity() const noexcept { return static_cast<Index>(bytes_ / sizeof(T)); }
 
  private:
   void release() noexcept {
-    const std::size_t bytes = static_cast<std::size_t>(capacity_) * sizeof(T);
-    if (bytes >= detail::huge_page)
-      detail::free_large(data_, bytes);
+    if (bytes_ >= detail::huge_page)
+      detail::free_large(data_, bytes_);
     else
       std::free(data_);
     data_ = nullptr;
-    capacity_ = 0;
+    bytes_ = 0;
   }
 
   T* data_ = nullptr;
-  Index capacity_ = 0;
+  std::size_t bytes_ = 0;  ///< not the capacity: values need not fill them
 };
 
 }  // namespace embedpool
