@@ -53,25 +53,26 @@ template <Element T>
 class TextStates {
  public:
   /// `index` null: token t lies in buffer row first + (t - held.begin). Else in buffer row index[first + (t - held.begin)].
-  TextStates(Rows<const T> buffer, Index first, const Index* index, Interval held, const TextShape& shape) noexcept
+  constexpr TextStates(Rows<const T> buffer, Index first, const Index* index, Interval held,
+                       const TextShape& shape) noexcept
       : buffer_(buffer), first_(first), index_(index), held_(held), shape_(shape) {}
 
-  const TextShape& shape() const noexcept { return shape_; }
-  Interval held() const noexcept { return held_; }
-  Index width() const noexcept { return buffer_.cols; }
-  std::span<const T> row(Index token) const noexcept {
+  constexpr const TextShape& shape() const noexcept { return shape_; }
+  constexpr Interval held() const noexcept { return held_; }
+  constexpr Index width() const noexcept { return buffer_.cols; }
+  constexpr std::span<const T> row(Index token) const noexcept {
     const Index place = first_ + token - held_.begin;
     return buffer_.row(index_ ? index_[place] : place);
   }
   /// The part `view` of this text as a text of its own (see narrowed(TextShape)); nothing is copied.
-  TextStates narrowed(Interval view) const noexcept {
+  constexpr TextStates narrowed(Interval view) const noexcept {
     const Interval kept = intersection(held_, view);
     return {buffer_, first_ + kept.begin - held_.begin, index_, {kept.begin - view.begin, kept.end - view.begin},
             embedpool::narrowed(shape_, view)};
   }
   /// True when the held tokens are consecutive buffer rows, so that `packed()` is a view of them.
-  bool is_packed() const noexcept { return index_ == nullptr; }
-  Rows<const T> packed() const noexcept { return buffer_.middle_rows(first_, held_.size()); }
+  constexpr bool is_packed() const noexcept { return index_ == nullptr; }
+  constexpr Rows<const T> packed() const noexcept { return buffer_.middle_rows(first_, held_.size()); }
 
  private:
   Rows<const T> buffer_;

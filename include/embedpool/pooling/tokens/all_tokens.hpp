@@ -15,13 +15,13 @@ struct AllTokens : OneKey {
   constexpr bool keys_are_rows() const noexcept { return true; }
 
   template <Element T, Real S>
-  void read(const TextStates<T>& states, Rows<S> out) const noexcept {
+  constexpr void read(const TextStates<T>& states, Rows<S> out) const noexcept {
     for (Index t = 0; t < out.rows; ++t) copy_row(states.row(t), out.row(t));
   }
 
   /// dh_t += dkey_t
   template <Element T, Real S>
-  void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
+  constexpr void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
     for (Index t = 0; t < dout.rows; ++t) add_row(dout.row(t), dstates.row(t - states.held().begin));
   }
 };

@@ -1,7 +1,7 @@
 #pragma once
 #include <utility>
 
-#include "embedpool/pooling/concepts.hpp"
+#include "embedpool/pooling/tokens/one_key.hpp"
 
 namespace embedpool {
 
@@ -12,6 +12,7 @@ namespace embedpool {
 /// Shapes  h [n, D] -> keys [a.keys + b.keys, D]
 template <class A, class B>
 struct Both {
+  static constexpr bool reads_whole_rows = embedpool::reads_whole_rows<A>() || embedpool::reads_whole_rows<B>();
   A a{};
   B b{};
 
@@ -28,13 +29,13 @@ struct Both {
   constexpr Interval reads(const TextShape& shape) const noexcept { return hull(a.reads(shape), b.reads(shape)); }
 
   template <Element T, Real S>
-  void read(const TextStates<T>& states, Rows<S> out) const noexcept {
+  constexpr void read(const TextStates<T>& states, Rows<S> out) const noexcept {
     const Index first = a.keys(states.shape());
     a.read(states, out.middle_rows(0, first));
     b.read(states, out.middle_rows(first, out.rows - first));
   }
   template <Element T, Real S>
-  void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
+  constexpr void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
     const Index first = a.keys(states.shape());
     a.backward(states, dout.middle_rows(0, first), dstates);
     b.backward(states, dout.middle_rows(first, dout.rows - first), dstates);

@@ -13,13 +13,13 @@ struct FirstToken : OneKey {
   constexpr Interval reads(const TextShape&) const noexcept { return {0, 1}; }
 
   template <Element T, Real S>
-  void read(const TextStates<T>& states, Rows<S> out) const noexcept {
+  constexpr void read(const TextStates<T>& states, Rows<S> out) const noexcept {
     copy_row(states.row(0), out.row(0));
   }
 
   /// dh_0 += dkey
   template <Element T, Real S>
-  void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
+  constexpr void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
     add_row(dout.row(0), dstates.row(-states.held().begin));
   }
 };

@@ -13,13 +13,13 @@ struct LastToken : OneKey {
   constexpr Interval reads(const TextShape& shape) const noexcept { return {shape.tokens - 1, shape.tokens}; }
 
   template <Element T, Real S>
-  void read(const TextStates<T>& states, Rows<S> out) const noexcept {
+  constexpr void read(const TextStates<T>& states, Rows<S> out) const noexcept {
     copy_row(states.row(states.shape().tokens - 1), out.row(0));
   }
 
   /// dh_{n-1} += dkey
   template <Element T, Real S>
-  void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
+  constexpr void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
     add_row(dout.row(0), dstates.row(states.shape().tokens - 1 - states.held().begin));
   }
 };

@@ -14,6 +14,7 @@ namespace embedpool {
 /// Errors  check: ShapeError when the view of a text is empty
 template <class View, class Reader>
 struct Narrowed {
+  static constexpr bool reads_whole_rows = embedpool::reads_whole_rows<Reader>();
   View view{};
   Reader reader{};
 
@@ -36,11 +37,11 @@ struct Narrowed {
   constexpr bool keys_are_rows() const noexcept { return embedpool::keys_are_rows(reader); }
 
   template <Element T, Real S>
-  void read(const TextStates<T>& states, Rows<S> out) const noexcept {
+  constexpr void read(const TextStates<T>& states, Rows<S> out) const noexcept {
     reader.read(states.narrowed(view.view(states.shape())), out);
   }
   template <Element T, Real S>
-  void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
+  constexpr void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
     const Interval shown = view.view(states.shape());
     const Interval kept = intersection(states.held(), shown);
     reader.backward(states.narrowed(shown), dout, dstates.middle_rows(kept.begin - states.held().begin, kept.size()));

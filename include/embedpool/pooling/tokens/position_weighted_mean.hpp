@@ -14,22 +14,23 @@ namespace embedpool {
 /// Shapes  h [n, D] -> key [1, D]
 /// Source  SGPT, arXiv 2202.08904; LLM2Vec `weighted_mean`; mode `weightedmean` of sentence-transformers
 struct PositionWeightedMean : OneKey {
+  using WeightedSum = PositionWeightedMean;
+  static constexpr double weight(Index t) noexcept { return static_cast<double>(t + 1); }
+  static constexpr double divisor(Index n) noexcept { return static_cast<double>(n) * static_cast<double>(n + 1) / 2; }
+
   template <Element T, Real S>
-  void read(const TextStates<T>& states, Rows<S> out) const noexcept {
-    weighted_sum(states, position, weight_sum(states.shape().tokens), out.row(0));
+  constexpr void read(const TextStates<T>& states, Rows<S> out) const noexcept {
+    weighted_sum(states, weight, divisor(states.shape().tokens), out.row(0));
   }
 
   /// dh_t += (t + 1) / (n (n + 1) / 2) dkey
   template <Element T, Real S>
-  void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
-    weighted_sum_backward(states, position, weight_sum(states.shape().tokens), dout.row(0), dstates);
+  constexpr void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
+    weighted_sum_backward(states, weight, divisor(states.shape().tokens), dout.row(0), dstates);
   }
-
- private:
-  static constexpr double position(Index t) noexcept { return static_cast<double>(t + 1); }
-  static constexpr double weight_sum(Index n) noexcept { return static_cast<double>(n) * static_cast<double>(n + 1) / 2; }
 };
 
+static_assert(WeightedSumReader<PositionWeightedMean>);
 static_assert(TokensPolicy<PositionWeightedMean, float> && TokensPolicy<PositionWeightedMean, double>);
 
 }  // namespace embedpool

@@ -12,7 +12,7 @@ namespace embedpool {
 /// Source  mode `max` of sentence-transformers
 struct TokenMax : OneKey {
   template <Element T, Real S>
-  void read(const TextStates<T>& states, Rows<S> out) const noexcept {
+  constexpr void read(const TextStates<T>& states, Rows<S> out) const noexcept {
     S* key = out.row_data(0);
     copy_row(states.row(0), out.row(0));
     for (Index t = 1; t < states.shape().tokens; ++t) {
@@ -26,7 +26,7 @@ struct TokenMax : OneKey {
 
   /// dh_tj += dkey_j for the row t that holds the largest value, the first of equal ones
   template <Element T, Real S>
-  void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
+  constexpr void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
     for (Index j = 0; j < dout.cols; ++j) {
       const auto value = [&](Index t) { return to_real<S>(states.row(t)[static_cast<std::size_t>(j)]); };
       Index largest = 0;

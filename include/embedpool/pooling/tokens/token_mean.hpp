@@ -11,21 +11,23 @@ namespace embedpool {
 /// Shapes  h [n, D] -> key [1, D]
 /// Source  mode `mean` of sentence-transformers, arXiv 1908.10084
 struct TokenMean : OneKey {
+  using WeightedSum = TokenMean;
+  static constexpr double weight(Index) noexcept { return 1.0; }
+  static constexpr double divisor(Index tokens) noexcept { return static_cast<double>(tokens); }
+
   template <Element T, Real S>
-  void read(const TextStates<T>& states, Rows<S> out) const noexcept {
-    weighted_sum(states, one, static_cast<double>(states.shape().tokens), out.row(0));
+  constexpr void read(const TextStates<T>& states, Rows<S> out) const noexcept {
+    weighted_sum(states, weight, divisor(states.shape().tokens), out.row(0));
   }
 
   /// dh_t += dkey / n
   template <Element T, Real S>
-  void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
-    weighted_sum_backward(states, one, static_cast<double>(states.shape().tokens), dout.row(0), dstates);
+  constexpr void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
+    weighted_sum_backward(states, weight, divisor(states.shape().tokens), dout.row(0), dstates);
   }
-
- private:
-  static constexpr double one(Index) noexcept { return 1.0; }
 };
 
+static_assert(WeightedSumReader<TokenMean>);
 static_assert(TokensPolicy<TokenMean, float> && TokensPolicy<TokenMean, double>);
 
 }  // namespace embedpool

@@ -13,21 +13,27 @@ namespace embedpool {
 /// Shapes  h [n, D] -> key [1, D]
 /// Source  mode `mean_sqrt_len_tokens` of sentence-transformers
 struct TokenMeanSqrt : OneKey {
+  using WeightedSum = TokenMeanSqrt;
+  static constexpr double weight(Index) noexcept { return 1.0; }
+  /// A template because std::sqrt is not constexpr, and only a template may be constexpr all the same.
+  template <Real S = double>
+  static constexpr S divisor(Index tokens) noexcept {
+    return std::sqrt(static_cast<S>(tokens));
+  }
+
   template <Element T, Real S>
-  void read(const TextStates<T>& states, Rows<S> out) const noexcept {
-    weighted_sum(states, one, std::sqrt(static_cast<double>(states.shape().tokens)), out.row(0));
+  constexpr void read(const TextStates<T>& states, Rows<S> out) const noexcept {
+    weighted_sum(states, weight, divisor(states.shape().tokens), out.row(0));
   }
 
   /// dh_t += dkey / sqrt(n)
   template <Element T, Real S>
-  void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
-    weighted_sum_backward(states, one, std::sqrt(static_cast<double>(states.shape().tokens)), dout.row(0), dstates);
+  constexpr void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
+    weighted_sum_backward(states, weight, divisor(states.shape().tokens), dout.row(0), dstates);
   }
-
- private:
-  static constexpr double one(Index) noexcept { return 1.0; }
 };
 
+static_assert(WeightedSumReader<TokenMeanSqrt>);
 static_assert(TokensPolicy<TokenMeanSqrt, float> && TokensPolicy<TokenMeanSqrt, double>);
 
 }  // namespace embedpool

@@ -14,8 +14,10 @@ namespace embedpool {
 /// Shapes  h [n, D] -> key [1, D]
 /// Cost    one more pass over the states than TokenMean; backward needs the states as forward saw them
 struct UnitTokenMean : OneKey {
+  static constexpr bool reads_whole_rows = true;
+
   template <Element T, Real S>
-  void read(const TextStates<T>& states, Rows<S> out) const noexcept {
+  constexpr void read(const TextStates<T>& states, Rows<S> out) const noexcept {
     S* key = out.row_data(0);
     std::fill_n(key, out.cols, S(0));
     const double n = static_cast<double>(states.shape().tokens);
@@ -28,7 +30,7 @@ struct UnitTokenMean : OneKey {
 
   /// dh_t += (dkey - u_t (u_t . dkey)) / (n |h_t|)
   template <Element T, Real S>
-  void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
+  constexpr void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
     const double n = static_cast<double>(states.shape().tokens);
     const S* dkey = dout.row_data(0);
     for (Index t = 0; t < states.shape().tokens; ++t) {
@@ -48,7 +50,7 @@ struct UnitTokenMean : OneKey {
  private:
   static constexpr double shortest = 1e-12;
   template <Element T>
-  static double norm(std::span<const T> h) noexcept {
+  static constexpr double norm(std::span<const T> h) noexcept {
     double sum = 0;
     for (const T x : h) sum += to_real<double>(x) * to_real<double>(x);
     return std::sqrt(sum);

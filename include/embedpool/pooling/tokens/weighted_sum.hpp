@@ -1,20 +1,37 @@
 #pragma once
 #include <algorithm>
 #include <array>
+#include <concepts>
 
 #include "embedpool/core/layer_states.hpp"
 
 namespace embedpool {
+
+/// A reader that is a weighted sum, key = sum_t weight(t) h_t / divisor(n) over all n tokens that it is shown, and says
+/// so: then a device may sum in an order of its own instead of calling `read`. WeightedSum names the reader itself, so
+/// that one that derives from it and reads something else is not taken for it.
+template <class Reader>
+concept WeightedSumReader = std::same_as<typename Reader::WeightedSum, Reader> && requires(Index i) {
+  { Reader::weight(i) } -> std::same_as<double>;
+  { Reader::divisor(i) } -> std::same_as<double>;
+};
 
 /// out = sum_t weight(t) h_t / divisor, t over every token of the text, first to last.
 ///
 /// Summed in double and rounded once, in token order for each value, so the result depends on the text alone. The
 /// width is walked in blocks that stay in registers; the inner loops have a fixed length and vectorise.
 template <Element T, Real S, class Weight>
-void weighted_sum(const TextStates<T>& states, const Weight& weight, double divisor, std::span<S> out) noexcept {
+constexpr void weighted_sum(const TextStates<T>& states, const Weight& weight, double divisor,
+                            std::span<S> out) noexcept {
   constexpr Index block = 32;
   const Index tokens = states.shape().tokens;
   const Index width = static_cast<Index>(out.size());
+  if (width == 1) {  // what a thread of a GPU sees: one sum in a register, no block
+    double sum = 0;
+    for (Index t = 0; t < tokens; ++t) sum += weight(t) * to_real<double>(states.row(t).front());
+    out.front() = static_cast<S>(sum / divisor);
+    return;
+  }
   for (Index first = 0; first < width; first += block) {
     std::array<double, block> sum{};
     if (const Index count = std::min(block, width - first); count == block) {
@@ -39,8 +56,8 @@ void weighted_sum(const TextStates<T>& states, const Weight& weight, double divi
 
 /// dh_t += weight(t) / divisor de for every token t of the text.
 template <Element T, Real S, class Weight>
-void weighted_sum_backward(const TextStates<T>& states, const Weight& weight, double divisor, std::span<const S> de,
-                           Rows<S> dstates) noexcept {
+constexpr void weighted_sum_backward(const TextStates<T>& states, const Weight& weight, double divisor,
+                                     std::span<const S> de, Rows<S> dstates) noexcept {
   for (Index t = 0; t < states.shape().tokens; ++t) {
     const S w = static_cast<S>(weight(t) / divisor);
     S* dh = dstates.row_data(t - states.held().begin);
