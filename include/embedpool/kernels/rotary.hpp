@@ -4,13 +4,10 @@
 #include <vector>
 
 #include "embedpool/kernels/norm.hpp"
+#include "embedpool/kernels/rotary_style.hpp"
 #include "embedpool/kernels/transpose.hpp"
 
 namespace embedpool {
-
-/// Which two values of a head turn together: (i, i + d/2), as Hugging Face checkpoints are stored, or (2 i, 2 i + 1),
-/// as the permuted q and k rows of Llama-family GGUF files want it.
-enum class RotaryStyle { halves, interleaved };
 
 /// cos and sin of position * inverse frequency for positions [0, positions), computed in double.
 ///
