@@ -13,8 +13,8 @@ struct Pair {
 };
 }  // namespace
 
-TEST_CASE_TEMPLATE("a kernel's activations are the library's", A, Pair<cuda::Silu, Silu>, Pair<cuda::GeluTanh, GeluTanh>,
-                   Pair<cuda::GeluErf, GeluErf>) {
+TEST_CASE_TEMPLATE("a kernel's activations are the library's", A, Pair<cuda::Silu, Silu>,
+                   Pair<cuda::GeluTanh, GeluTanh>, Pair<cuda::GeluErf, GeluErf>) {
   for (float x = -30; x <= 30; x += 0.0625f) {
     CAPTURE(x);
     // A few roundings of a float at the argument's size, against double.

@@ -14,7 +14,8 @@ TEST_CASE_TEMPLATE("EmbeddingGather gives every token its scaled row of the tabl
       const auto table = test::random_elements<T>(5 * width, 1);
       std::vector<float> expected;
       for (const TokenId id : ids)
-        for (Index j = 0; j < width; ++j) expected.push_back(cuda::widened(table[static_cast<std::size_t>(id * width + j)]) * 1.7f);
+        for (Index j = 0; j < width; ++j)
+          expected.push_back(cuda::widened(table[static_cast<std::size_t>(id * width + j)]) * 1.7f);
       const test::OnDevice<T> stored(device, table, 5, width);
       const test::OnDevice<TokenId> tokens_of(device, ids);
       const test::OnDevice<float> out(device, std::vector<float>(expected.size()), tokens, width);

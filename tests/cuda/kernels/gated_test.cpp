@@ -27,8 +27,8 @@ void check_gated(test::TestDevice& device) {
     CAPTURE(width);
     const auto gate = test::random_elements<T>(rows * width, 1), up = test::random_elements<T>(rows * width, 2);
     std::vector<float> g = test::widened(gate), u = test::widened(up), expected(g.size());
-    gated_product<CpuActivation>(Rows<const float>(matrix(g, width)), Rows<const float>(matrix(u, width)), matrix(expected, width),
-                                 executor);
+    gated_product<CpuActivation>(Rows<const float>(matrix(g, width)), Rows<const float>(matrix(u, width)),
+                                 matrix(expected, width), executor);
     const test::OnDevice<T> x(device, gate, rows, width), y(device, up, rows, width);
     device.launch(cuda::Gated<T, Activation>{x.rows(), y.rows(), x.rows()});  // in place
     CHECK(test::relative_error(test::widened(x.values()), expected) <= bound<T>);
@@ -42,8 +42,10 @@ void check_gated_backward(test::TestDevice& device) {
     const auto gate = test::random_elements<T>(rows * width, 1), up = test::random_elements<T>(rows * width, 2);
     const auto gradient = test::random_elements<T>(rows * width, 3);
     std::vector<float> g = test::widened(gate), u = test::widened(up), d = test::widened(gradient);
-    gated_product_backward<CpuActivation>(matrix(g, width), matrix(u, width), Rows<const float>(matrix(d, width)), executor);
-    const test::OnDevice<T> x(device, gate, rows, width), y(device, up, rows, width), dinner(device, gradient, rows, width);
+    gated_product_backward<CpuActivation>(matrix(g, width), matrix(u, width), Rows<const float>(matrix(d, width)),
+                                          executor);
+    const test::OnDevice<T> x(device, gate, rows, width), y(device, up, rows, width),
+        dinner(device, gradient, rows, width);
     device.launch(cuda::GatedBackward<T, Activation>{x.rows(), y.rows(), dinner.rows()});
     CHECK(test::relative_error(test::widened(x.values()), g) <= bound<T>);
     CHECK(test::relative_error(test::widened(y.values()), u) <= bound<T>);
@@ -76,9 +78,10 @@ TEST_CASE_TEMPLATE("gate and up may lie side by side in one matrix", T, float, b
       std::vector<float> wide = test::widened(both), expected(static_cast<std::size_t>(rows * width));
       const Rows<const float> all(wide.data(), rows, 2 * width);
       gated_product<Silu>(all.middle_cols(0, width), all.middle_cols(width, width), matrix(expected, width), executor);
-      const test::OnDevice<T> gate_up(device, both, rows, 2 * width), out(device, std::vector<T>(expected.size()), rows, width);
-      device.launch(cuda::Gated<T, cuda::Silu>{gate_up.rows().middle_cols(0, width), gate_up.rows().middle_cols(width, width),
-                                               out.rows()});
+      const test::OnDevice<T> gate_up(device, both, rows, 2 * width),
+          out(device, std::vector<T>(expected.size()), rows, width);
+      device.launch(cuda::Gated<T, cuda::Silu>{gate_up.rows().middle_cols(0, width),
+                                               gate_up.rows().middle_cols(width, width), out.rows()});
       CHECK(test::relative_error(test::widened(out.values()), expected) <= bound<T>);
     }
   });

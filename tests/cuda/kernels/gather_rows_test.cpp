@@ -53,7 +53,8 @@ TEST_CASE_TEMPLATE("ScatterRows adds each row at its token's place", T, float, b
     const Batch batch(device);
     for (const Index width : widths) {
       CAPTURE(width);
-      const auto dout = test::random_elements<T>(batch.selected.rows * width, 2), dx = test::random_elements<T>(batch.all.rows * width, 3);
+      const auto dout = test::random_elements<T>(batch.selected.rows * width, 2),
+                 dx = test::random_elements<T>(batch.all.rows * width, 3);
       const auto wide = test::widened(dout);
       std::vector<float> expected = test::widened(dx);
       scatter_rows(Rows<const float>(wide.data(), batch.selected.rows, width), batch.segments, *batch.selection,

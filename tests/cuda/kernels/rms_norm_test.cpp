@@ -12,7 +12,8 @@ std::vector<float> expected_norm(const std::vector<float>& x, const std::vector<
   const auto width = static_cast<Index>(gain.size()), rows = static_cast<Index>(x.size()) / width;
   std::vector<float> out(x.size());
   SerialExecutor executor;
-  rms_norm(Rows<const float>(x.data(), rows, width), gain.data(), 1e-5f, Rows<float>(out.data(), rows, width), executor);
+  rms_norm(Rows<const float>(x.data(), rows, width), gain.data(), 1e-5f, Rows<float>(out.data(), rows, width),
+           executor);
   return out;
 }
 

@@ -42,23 +42,4 @@ struct Fill {
   }
 };
 
-/// x = factor x. A block for a stripe.
-template <DeviceElement T>
-struct ScaleRows {
-  static constexpr int threads = stripe_threads;
-  float factor;
-  Rows<T> x;
-
-  LaunchShape launch_shape() const noexcept { return stripes(x.rows, x.cols); }
-
-  template <GridThread G>
-  EMBEDPOOL_DEVICE void operator()(const G& thread) const {
-    for_stripe<T>(thread, x.cols, in_packs(x), [&](auto n, Index row, Index j) {
-      auto values = load_group<n>(static_cast<const T*>(x.row_data(row) + j));
-      for (float& value : values) value *= factor;
-      store_group(x.row_data(row) + j, values);
-    });
-  }
-};
-
 }  // namespace embedpool::cuda

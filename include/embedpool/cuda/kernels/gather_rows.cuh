@@ -29,7 +29,8 @@ struct GatherRows {
   EMBEDPOOL_DEVICE void operator()(const G& thread) const {
     const T* const from = x.row_data(row_in(all, selected, thread.block()));
     T* const to = out.row_data(thread.block());
-    for_columns<T>(thread, x.cols, in_packs(x) && in_packs(out), [&](auto n, Index j) { store(to + j, load<n>(from + j)); });
+    for_columns<T>(thread, x.cols, in_packs(x) && in_packs(out),
+                   [&](auto n, Index j) { store(to + j, load<n>(from + j)); });
   }
 };
 

@@ -29,20 +29,21 @@ EMBEDPOOL_DEVICE void for_heads(const G& thread, Index heads, F&& f) {
   }
 }
 
-/// Calls f(n, i) for the groups [i, i + n) of `count` values that fall to one lane of a team: n is an integral constant,
-/// `group` when `groups`, else 1.
+/// Calls f(n, i) for the groups [i, i + n) of `count` values that fall to one lane of a team: n is an integral
+/// constant, `group` when `groups`, else 1.
 template <int group, class F>
 EMBEDPOOL_DEVICE void for_lane_groups(int lane, Index count, bool groups, F&& f) {
   if (groups) {
-    for (Index i = Index(lane) * group; i < count; i += lanes_a_head * group) f(std::integral_constant<int, group>{}, i);
+    for (Index i = Index(lane) * group; i < count; i += lanes_a_head * group)
+      f(std::integral_constant<int, group>{}, i);
   } else {
     for (Index i = lane; i < count; i += lanes_a_head) f(std::integral_constant<int, 1>{}, i);
   }
 }
 
 /// In place: RMSNorm of each head by itself, where there is a gain, then its rotation by the token's position: a pair
-/// (a, b) becomes (a cos - b sin, a sin + b cos). With sign -1 the turn goes back, which is also its gradient. A block for
-/// a row, its teams of eight lanes take heads in turn.
+/// (a, b) becomes (a cos - b sin, a sin + b cos). With sign -1 the turn goes back, which is also its gradient. A block
+/// for a row, its teams of eight lanes take heads in turn.
 ///
 /// Shapes    x [texts.rows, heads d], gain [d] or null
 /// Requires  d is even, and every text's positions are in the tables
@@ -143,7 +144,8 @@ struct HeadNormRotary {
 ///
 /// which replaces what dx held. Same plan as HeadNormRotary. rms_norm_gain_backward needs the `scales`.
 ///
-/// Shapes  x (before the norm), dy, dx [N, heads d], dy and dx may be the same; gain [d]; scales [N heads] of s, or null
+/// Shapes  x (before the norm), dy, dx [N, heads d], dy and dx may be the same; gain [d]; scales [N heads] of s
+///         or null
 /// Oracle  embedpool::head_norm_backward
 template <DeviceElement T>
 struct HeadNormBackward {

@@ -10,7 +10,8 @@ inline constexpr int stripe_threads = 256;
 
 constexpr LaunchShape stripes(Index rows, Index cols) noexcept { return {rows * divide_up(cols, stripe_columns), 0}; }
 
-/// Calls f(n, row, j) for the groups [j, j + n) of columns of this block's stripe that fall to this thread; see for_columns.
+/// Calls f(n, row, j) for the groups [j, j + n) of columns of this block's stripe that fall to this thread; see
+/// for_columns.
 template <class T, GridThread G, class F>
 EMBEDPOOL_DEVICE void for_stripe(const G& thread, Index cols, bool packs, F&& f) {
   const Index stripes_a_row = divide_up(cols, stripe_columns);
