@@ -5,15 +5,15 @@
 
 namespace embedpool::cuda {
 
+/// Rows that keys get added by their kind; empty for none.
+struct KindTable {
+  Rows<const float> rows{};
+  const Index* kind = nullptr;
+};
+
 /// LayerNorm of many rows, with what its backward needs.
 class LayerNormRows {
  public:
-  /// Rows that are added to x before, by kind; empty for none.
-  struct Table {
-    Rows<const float> rows{};
-    const Index* kind = nullptr;
-  };
-
   /// x_hat = (x - mean) / sqrt(var + eps)
   template <Device D>
   Rows<const float> standardise(D& device, Rows<const float> x) {
@@ -27,10 +27,10 @@ class LayerNormRows {
     device.launch(head_kernels::StandardiseRowsBackward{dx_hat, x_hat_, scale_.data(), dx, add});
   }
 
-  /// y = x_hat .* gain + bias
+  /// y = x_hat .* gain + bias of x + table
   template <Device D>
   Rows<const float> apply(D& device, Rows<const float> x, Rows<const float> gain, Rows<const float> bias,
-                          const Table& table = {}) {
+                          const KindTable& table = {}) {
     reserve(device, x);
     const Rows<float> y = y_.rows(device, x.rows, x.cols);
     device.launch(head_kernels::StandardiseRows{x, x_hat_, scale_.data(), epsilon, table.rows, table.kind, y, gain.data,
