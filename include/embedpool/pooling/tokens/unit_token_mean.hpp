@@ -15,6 +15,7 @@ namespace embedpool {
 /// Cost    one more pass over the states than TokenMean; backward needs the states as forward saw them
 struct UnitTokenMean : OneKey {
   static constexpr bool reads_whole_rows = true;
+  static constexpr double shortest = 1e-12;
 
   template <Element T, Real S>
   constexpr void read(const TextStates<T>& states, Rows<S> out) const noexcept {
@@ -23,7 +24,7 @@ struct UnitTokenMean : OneKey {
     const double n = static_cast<double>(states.shape().tokens);
     for (Index t = 0; t < states.shape().tokens; ++t) {
       const T* h = states.row(t).data();
-      const double scale = 1.0 / (n * std::max(norm(states.row(t)), shortest));
+      const double scale = 1.0 / (n * not_too_short(norm(states.row(t))));
       for (Index j = 0; j < out.cols; ++j) key[j] += static_cast<S>(scale * to_real<double>(h[j]));
     }
   }
@@ -41,14 +42,18 @@ struct UnitTokenMean : OneKey {
       double dot = 0;
       for (Index j = 0; length > shortest && j < dout.cols; ++j)
         dot += to_real<double>(h[j]) / length * static_cast<double>(dkey[j]);
-      const double divisor = std::max(length, shortest);
+      const double divisor = not_too_short(length);
       for (Index j = 0; j < dout.cols; ++j)
         dh[j] += static_cast<S>((static_cast<double>(dkey[j]) - to_real<double>(h[j]) / divisor * dot) / (n * divisor));
     }
   }
 
  private:
-  static constexpr double shortest = 1e-12;
+  // std::max takes references, and the address of a constant of the host is not there on a GPU.
+  static constexpr double not_too_short(double length) noexcept {
+    const double least = shortest;
+    return std::max(length, least);
+  }
   template <Element T>
   static constexpr double norm(std::span<const T> h) noexcept {
     double sum = 0;
