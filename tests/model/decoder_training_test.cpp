@@ -4,6 +4,7 @@
 #include "embedpool/model/decoder_training.hpp"
 #include "embedpool/testing/gradient_check.hpp"
 #include "embedpool/testing/shuffled_executor.hpp"
+#include "model/random_adapter.hpp"
 #include "model/random_decoder.hpp"
 #include "model/weighted_sink.hpp"
 
@@ -29,27 +30,6 @@ std::vector<std::string> dense_architectures() {
   std::vector<std::string> names = test::architectures();
   std::erase(names, "mixtral");
   return names;
-}
-
-template <Real S>
-LoraAdapter<S> random_adapter(const DecoderConfig& config, Index rank, double b_deviation = 0.3, Index from_layer = 0) {
-  std::mt19937 generator(9);
-  std::normal_distribution<double> normal;
-  const auto random = [&](Index rows, Index cols, double deviation) {
-    Matrix<S> m(rows, cols);
-    for (Index i = 0; i < m.size(); ++i) m.data()[i] = static_cast<S>(deviation * normal(generator));
-    return m;
-  };
-  LoraAdapter<S> adapter;
-  DecoderWeights<S> shell;
-  for_each_tensor(shell, config, [&](const DecoderTensorPlace& place, auto& tensor) {
-    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(tensor)>, WeightView>) {
-      if (place.layer < from_layer) return;
-      const auto [rows, cols] = tensor_shape(place.kind, config);
-      adapter.entries.push_back({place, {random(rank, cols, 0.5), random(rows, rank, b_deviation), S(0.7)}});
-    }
-  });
-  return adapter;
 }
 
 Batch small_batch(Index vocabulary) {
@@ -81,7 +61,7 @@ void check_gradients(const std::string& architecture, const M& mask, const test:
   const DecoderConfig config = tiny_config(architecture);
   const Batch batch = small_batch(config.vocabulary);
   DecoderParameters<double> base(test::random_decoder<double>(config));
-  LoraAdapter<double> adapter = random_adapter<double>(config, 2);
+  LoraAdapter<double> adapter = test::random_adapter<double>(config, 2);
   DecoderGradients<double> gradients = DecoderGradients<double>::of(adapter);
   if (train_base) gradients.add_base(config, [](const DecoderTensorPlace&) { return true; });
   const Decoder<double> decoder = base.decoder();
@@ -143,7 +123,7 @@ TEST_CASE_TEMPLATE("an adapter whose B is zero changes no bit of any layer", S, 
     CAPTURE(architecture);
     const Decoder<S> decoder = test::random_decoder<S>(test::small_config(architecture));
     const Batch batch = test::batch_of(test::random_texts(decoder.config().vocabulary));
-    const LoraAdapter<S> adapter = random_adapter<S>(decoder.config(), 3, 0.0);
+    const LoraAdapter<S> adapter = test::random_adapter<S>(decoder.config(), 3, 0.0);
     for (const bool last_tokens : {false, true}) {
       test::WeightedSink<S> plain{{0, 1, 2, 3}}, trained{{0, 1, 2, 3}};
       plain.last_tokens = trained.last_tokens = last_tokens;
@@ -162,8 +142,8 @@ TEST_CASE("a pass with the adapter beside the weights gives what the merged mode
     CAPTURE(architecture);
     const Decoder<double> decoder = test::random_decoder<double>(test::small_config(architecture));
     const Batch batch = test::batch_of(test::random_texts(decoder.config().vocabulary));
-    LoraAdapter<double> adapter = random_adapter<double>(decoder.config(), 3);
-    const LoraAdapter<double> second = random_adapter<double>(decoder.config(), 5, 0.1, 1);
+    LoraAdapter<double> adapter = test::random_adapter<double>(decoder.config(), 3);
+    const LoraAdapter<double> second = test::random_adapter<double>(decoder.config(), 5, 0.1, 1);
     adapter.entries.insert(adapter.entries.end(), second.entries.begin(), second.entries.end());
     test::WeightedSink<double> plain{{0, 1, 2, 3}};
     DecoderWorkspace<double> workspace;
@@ -179,7 +159,7 @@ TEST_CASE("blocks that are computed again give gradients with the same bits, wit
   SerialExecutor serial;
   const Decoder<float> decoder = test::random_decoder<float>(test::small_config("qwen3"));
   const Batch batch = test::batch_of(test::random_texts(decoder.config().vocabulary));
-  const LoraAdapter<float> adapter = random_adapter<float>(decoder.config(), 3);
+  const LoraAdapter<float> adapter = test::random_adapter<float>(decoder.config(), 3);
   const auto gradients_with = [&](Index kept) {
     DecoderGradients<float> gradients = DecoderGradients<float>::of(adapter);
     train(TrainedDecoder<float>{decoder, adapter, &gradients}, batch, Causal{}, {{1, 3}}, serial, {0.1, 4, 5, 6}, kept);
@@ -200,7 +180,7 @@ TEST_CASE("gradients have the same bits whoever runs the jobs") {
   testing::ShuffledExecutor shuffled(5, 11);
   const Decoder<float> decoder = test::random_decoder<float>(test::small_config("qwen2"));
   const Batch batch = test::batch_of(test::random_texts(decoder.config().vocabulary));
-  const LoraAdapter<float> adapter = random_adapter<float>(decoder.config(), 3);
+  const LoraAdapter<float> adapter = test::random_adapter<float>(decoder.config(), 3);
   const auto gradients_by = [&](auto& executor) {
     DecoderGradients<float> gradients = DecoderGradients<float>::of(adapter);
     gradients.add_base(decoder.config(), [](const DecoderTensorPlace&) { return true; });
@@ -219,7 +199,7 @@ TEST_CASE("what has no gradient is frozen: the other gradients are the same, and
   SerialExecutor serial;
   const Decoder<double> decoder = test::random_decoder<double>(test::small_config("llama"));
   const Batch batch = test::batch_of(test::random_texts(decoder.config().vocabulary));
-  const LoraAdapter<double> adapter = random_adapter<double>(decoder.config(), 2);
+  const LoraAdapter<double> adapter = test::random_adapter<double>(decoder.config(), 2);
   DecoderGradients<double> all = DecoderGradients<double>::of(adapter), top = all;
   for (std::size_t i = 0; i < top.lora.size(); ++i)
     if (adapter.entries[i].place.layer < 2) top.lora[i] = {};

@@ -1,0 +1,90 @@
+#pragma once
+#include <deque>
+#include <initializer_list>
+#include <vector>
+
+#include "embedpool/cuda/device_buffer.hpp"
+#include "embedpool/cuda/element.hpp"
+#include "embedpool/model/decoder.hpp"
+
+namespace embedpool::cuda {
+
+/// The weights of one block on a device. Matrices that read the same input lie one under the other, so that one product
+/// computes them; a null pointer means that the model has no such tensor.
+template <DeviceElement T>
+struct DeviceBlock {
+  const float *attention_norm = nullptr, *feed_forward_norm = nullptr;  ///< [D]
+  const float *query_norm = nullptr, *key_norm = nullptr;               ///< [d]
+  Rows<const T> query_key_value{};                                      ///< [(NH + 2 NKV) d, D]
+  const float* query_key_value_bias = nullptr;                          ///< [(NH + 2 NKV) d]
+  Rows<const T> output{};                                               ///< [D, NH d]
+  const float* output_bias = nullptr;                                   ///< [D]
+  Rows<const T> gate_up{};                                              ///< [2 F, D]
+  Rows<const T> down{};                                                 ///< [D, F]
+};
+
+/// A decoder's weights in device memory: matrices rounded to T from whatever format they are stored in, vectors in float.
+///
+/// Errors  ShapeError for a mixture of experts, which has no device version
+/// Requires  the device outlives this
+template <DeviceElement T>
+class DeviceDecoderWeights {
+ public:
+  template <Device D>
+  DeviceDecoderWeights(D& device, const Decoder<float>& decoder) : config_(decoder.config()) {
+    if (config_.experts > 0) throw ShapeError("DeviceDecoder: mixtures of experts have no device version");
+    const DecoderWeights<float>& weights = decoder.weights();
+    embedding_ = matrix(device, {&weights.embedding});
+    final_norm_ = vector(device, {&weights.final_norm});
+    for (const auto& [attention, feed_forward] : weights.blocks) {
+      const GatedWeights& gated = feed_forward.experts.front();
+      blocks_.push_back({vector(device, {&attention.norm}), vector(device, {&feed_forward.norm}),
+                         vector(device, {&attention.query_norm}), vector(device, {&attention.key_norm}),
+                         matrix(device, {&attention.query, &attention.key, &attention.value}),
+                         vector(device, {&attention.query_bias, &attention.key_bias, &attention.value_bias}),
+                         matrix(device, {&attention.output}), vector(device, {&attention.output_bias}),
+                         matrix(device, {&gated.gate, &gated.up}), matrix(device, {&gated.down})});
+    }
+  }
+
+  const DecoderConfig& config() const noexcept { return config_; }
+  Rows<const T> embedding() const noexcept { return embedding_; }
+  const float* final_norm() const noexcept { return final_norm_; }
+  /// Block `layer`, from 1.
+  const DeviceBlock<T>& block(Index layer) const noexcept { return blocks_[static_cast<std::size_t>(layer - 1)]; }
+
+ private:
+  /// The parts one under the other.
+  template <Device D>
+  Rows<const T> matrix(D& device, std::initializer_list<const WeightView*> parts) {
+    std::vector<T> values;
+    const Index cols = (*parts.begin())->cols;
+    std::vector<float> row(static_cast<std::size_t>(cols));
+    for (const WeightView* part : parts)
+      for (Index i = 0; i < part->rows; ++i) {
+        decode_row(*part, i, row.data());
+        for (const float x : row) values.push_back(rounded<T>(x));
+      }
+    const T* const data = matrices_.emplace_back().upload(device, std::span<const T>(values));
+    device.wait();  // `values` goes
+    return {data, static_cast<Index>(values.size()) / cols, cols};
+  }
+  template <Device D>
+  const float* vector(D& device, std::initializer_list<const std::vector<float>*> parts) {
+    std::vector<float> values;
+    for (const auto* part : parts) values.insert(values.end(), part->begin(), part->end());
+    if (values.empty()) return nullptr;
+    const float* const data = vectors_.emplace_back().upload(device, std::span<const float>(values));
+    device.wait();
+    return data;
+  }
+
+  DecoderConfig config_;
+  Rows<const T> embedding_;  ///< [vocabulary, D]
+  const float* final_norm_ = nullptr;
+  std::vector<DeviceBlock<T>> blocks_;
+  std::deque<DeviceBuffer<T>> matrices_;
+  std::deque<DeviceBuffer<float>> vectors_;
+};
+
+}  // namespace embedpool::cuda
