@@ -1,0 +1,312 @@
+#include "embedpool/cuda/info_nce.cuh"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "cuda/on_device.hpp"
+#include "embedpool/loss/matryoshka.hpp"
+
+using namespace embedpool;
+
+namespace {
+
+/// Sizes of a batch. The positives of other ranks lie around those of the queries.
+struct Sizes {
+  Index queries;
+  Index before = 0, behind = 0;  ///< positives that are no query's
+  Index negatives = 0;           ///< of each positive
+  Index width = 24;
+  bool documents = false;        ///< every third positive is the document of the one before
+};
+
+struct Values {
+  std::vector<float> queries, positives, negatives;
+  std::vector<std::int64_t> documents;
+  Index width, first;
+
+  Values(const Sizes& s, unsigned seed) : width(s.width), first(s.before) {
+    const Index rows = s.before + s.queries + s.behind;
+    queries = test::random_elements<float>(s.queries * width, seed);
+    positives = test::random_elements<float>(rows * width, seed + 1);
+    negatives = test::random_elements<float>(rows * s.negatives * width, seed + 2);
+    // Like real pairs: the positive resembles its query.
+    for (std::size_t i = 0; i < queries.size(); ++i) positives[static_cast<std::size_t>(first * width) + i] += queries[i];
+    for (Index j = 0; j < rows && s.documents; ++j) documents.push_back(j % 3 == 2 ? j - 1 : j);
+  }
+};
+
+/// What a loss gives for a batch: gradients in a row after the other, the loss, d loss / d scale.
+struct Result {
+  std::vector<float> dqueries, dpositives, dnegatives;
+  double loss = 0, scale_gradient = 0;
+};
+
+Rows<const double> rows_of_width(const std::vector<double>& values, Index width) {
+  return {values.data(), static_cast<Index>(values.size()) / width, width};
+}
+
+/// The CPU's result in double.
+template <class Loss>
+Result expected(const Loss& loss, const Values& x) {
+  const auto wide = [](const std::vector<float>& v) { return std::vector<double>(v.begin(), v.end()); };
+  const auto q = wide(x.queries), p = wide(x.positives), n = wide(x.negatives);
+  std::vector<double> dq(q.size()), dp(p.size()), dn(n.size());
+  const auto rows = [&](std::vector<double>& v) { return Rows<double>(v.data(), static_cast<Index>(v.size()) / x.width, x.width); };
+  const ContrastiveBatch<double> batch{rows_of_width(q, x.width), rows_of_width(p, x.width), rows_of_width(n, x.width),
+                                       x.documents, x.first};
+  Result r;
+  if constexpr (std::same_as<Loss, InfoNCE>) r.loss = loss(batch, {rows(dq), rows(dp), rows(dn)}, r.scale_gradient);
+  else r.loss = loss(batch, {rows(dq), rows(dp), rows(dn)});
+  const auto narrow = [](const std::vector<double>& v) { return std::vector<float>(v.begin(), v.end()); };
+  r.dqueries = narrow(dq), r.dpositives = narrow(dp), r.dnegatives = narrow(dn);
+  return r;
+}
+
+/// A batch in the device's memory, its gradients cleared.
+struct OnDeviceBatch {
+  test::OnDevice<float> queries, positives, negatives, dqueries, dpositives, dnegatives, loss, scale_gradient;
+  test::OnDevice<std::int64_t> documents;
+  Index first;
+
+  OnDeviceBatch(test::TestDevice& device, const Values& x)
+      : queries(matrix(device, x.queries, x)), positives(matrix(device, x.positives, x)),
+        negatives(matrix(device, x.negatives, x)), dqueries(zeros(device, x.queries, x)),
+        dpositives(zeros(device, x.positives, x)), dnegatives(zeros(device, x.negatives, x)),
+        loss(device, std::vector<float>{0}), scale_gradient(device, std::vector<float>{0}), documents(device, x.documents),
+        first(x.first) {}
+
+  ContrastiveBatch<float> batch() const {
+    return {queries.rows(), positives.rows(), negatives.rows(),
+            {documents.data(), static_cast<std::size_t>(documents.rows().cols)}, first};
+  }
+  ContrastiveGradients<float> gradients() const { return {dqueries.rows(), dpositives.rows(), dnegatives.rows()}; }
+  Result result() const {
+    return {dqueries.values(), dpositives.values(), dnegatives.values(), loss.values()[0], scale_gradient.values()[0]};
+  }
+
+ private:
+  static test::OnDevice<float> matrix(test::TestDevice& device, const std::vector<float>& v, const Values& x) {
+    return {device, v, static_cast<Index>(v.size()) / x.width, x.width};
+  }
+  static test::OnDevice<float> zeros(test::TestDevice& device, const std::vector<float>& v, const Values& x) {
+    return matrix(device, std::vector<float>(v.size()), x);
+  }
+};
+
+/// What a float result may differ by: scores have the error of a few roundings, and a softmax that of its logits.
+double bound(double largest_logit) { return 0x1p-24 * (32 + 16 * largest_logit); }
+
+void check_equal(const Result& got, const Result& want, double tolerance) {
+  CHECK(std::abs(got.loss - want.loss) <= tolerance * (1 + want.loss));
+  CHECK(std::abs(got.scale_gradient - want.scale_gradient) <= tolerance * (1 + std::abs(want.scale_gradient)));
+  // Relative to the largest gradient of all: one alone may be a difference of two like ones.
+  std::vector<float> all, all_wanted;
+  for (const auto part : {&Result::dqueries, &Result::dpositives, &Result::dnegatives}) {
+    all.insert(all.end(), (got.*part).begin(), (got.*part).end());
+    all_wanted.insert(all_wanted.end(), (want.*part).begin(), (want.*part).end());
+  }
+  CHECK(test::relative_error(all, all_wanted) <= tolerance);
+}
+
+void check_against_cpu(const InfoNCE& options, const Sizes& sizes, cuda::ScoreBlockShape shape = {16, 24}) {
+  CAPTURE(sizes.queries);
+  CAPTURE(sizes.negatives);
+  const Values x(sizes, static_cast<unsigned>(sizes.queries));
+  const Result want = expected(options, x);
+  test::on_every_device([&](test::TestDevice& device) {
+    const OnDeviceBatch y(device, x);
+    cuda::DeviceInfoNce loss(options, shape);
+    loss.run(device, y.batch(), y.gradients(), y.loss.data(), y.scale_gradient.data());
+    // An inner product of rows as here is below 4 times their width.
+    const double largest = options.similarity == Similarity::cosine ? 1 : 4 * static_cast<double>(sizes.width);
+    check_equal(y.result(), want, bound(options.scale * largest));
+  });
+}
+
+struct Variant {
+  std::string name;
+  InfoNCE options;
+};
+
+/// Each option alone, and some together.
+std::vector<Variant> variants() {
+  const auto with = [](auto&& change) {
+    InfoNCE options;
+    change(options);
+    return options;
+  };
+  return {{"plain", {}},
+          {"dot", with([](InfoNCE& o) { o.similarity = Similarity::dot, o.scale = 0.1; })},
+          {"own candidates alone", with([](InfoNCE& o) { o.in_batch = false; })},
+          {"own candidates alone, symmetric", with([](InfoNCE& o) { o.in_batch = false, o.symmetric = true; })},
+          {"own negatives only", with([](InfoNCE& o) { o.own_negatives_only = true; })},
+          {"symmetric", with([](InfoNCE& o) { o.symmetric = true; })},
+          {"queries with queries", with([](InfoNCE& o) { o.query_query = true; })},
+          {"documents with documents", with([](InfoNCE& o) { o.document_document = true; })},
+          {"margin", with([](InfoNCE& o) { o.false_negatives.margin = -0.5; })},
+          {"relative", with([](InfoNCE& o) { o.false_negatives.relative = 0.25; })},
+          {"margin and relative", with([](InfoNCE& o) { o.false_negatives = {-0.4, 0.3}; })},
+          {"qwen3", InfoNCE::qwen3()},
+          {"everything", with([](InfoNCE& o) {
+             o = InfoNCE::qwen3();
+             o.symmetric = true;
+             o.similarity = Similarity::dot;
+             o.scale = 0.2;
+             o.false_negatives = {-1.0, 0.7};
+           })}};
+}
+
+}  // namespace
+
+TEST_CASE("DeviceInfoNce is the CPU's InfoNCE with every option") {
+  for (const Variant& variant : variants()) {
+    CAPTURE(variant.name);
+    check_against_cpu(variant.options, {5, 1, 2, 2, 23, true}, {4, 12});
+  }
+}
+
+TEST_CASE("DeviceInfoNce is the CPU's InfoNCE at every size of batch") {
+  for (const InfoNCE& options : {InfoNCE{}, InfoNCE::qwen3()}) {
+    check_against_cpu(options, {1});
+    check_against_cpu(options, {1, 0, 0, 1, 1});
+    check_against_cpu(options, {3, 1, 1, 5, 7, true});
+  }
+  check_against_cpu(InfoNCE::qwen3(), {65, 0, 0, 1, 16, true}, {40, 128});
+  check_against_cpu(InfoNCE{}, {130, 0, 3, 1, 12}, {96, 256});
+}
+
+TEST_CASE("one block of scores or many give the same loss, to rounding") {
+  const Values x({6, 1, 2, 2, 24, true}, 4);
+  InfoNCE options = InfoNCE::qwen3();
+  options.symmetric = true;
+  const Result want = expected(options, x);
+  test::on_every_device([&](test::TestDevice& device) {
+    for (const cuda::ScoreBlockShape shape : {cuda::ScoreBlockShape{}, {1, 64}, {64, 5}, {4, 7}}) {
+      CAPTURE(shape.rows);
+      CAPTURE(shape.columns);
+      const OnDeviceBatch y(device, x);
+      cuda::DeviceInfoNce(options, shape).run(device, y.batch(), y.gradients(), y.loss.data(), y.scale_gradient.data());
+      check_equal(y.result(), want, bound(options.scale));
+    }
+  });
+}
+
+TEST_CASE("a loss near 0 keeps its digits") {
+  Values x({6, 0, 0, 1}, 3);
+  x.positives = x.queries;
+  InfoNCE options;
+  options.scale = 60;
+  const Result want = expected(options, x);
+  REQUIRE(want.loss < 1e-8);
+  REQUIRE(want.loss > 1e-30);
+  test::on_every_device([&](test::TestDevice& device) {
+    const OnDeviceBatch y(device, x);
+    cuda::DeviceInfoNce(options).run(device, y.batch(), y.gradients(), y.loss.data(), y.scale_gradient.data());
+    const Result got = y.result();
+    // Relative, where the CPU's difference of logarithms has an absolute error of its last bit.
+    CHECK(std::abs(got.loss - want.loss) <= bound(options.scale) * want.loss + 1e-14);
+    CHECK(test::relative_error(got.dnegatives, want.dnegatives) <= bound(options.scale));
+  });
+}
+
+TEST_CASE("loss and gradients are added with the weight, and the scale may lie on the device") {
+  const Values x({5, 0, 0, 2}, 8);
+  InfoNCE options;
+  options.symmetric = true;
+  options.scale = 7.5;
+  Result want = expected(options, x);
+  want.loss *= 2, want.scale_gradient *= 2;
+  for (const auto part : {&Result::dqueries, &Result::dpositives, &Result::dnegatives})
+    for (float& value : want.*part) value *= 2;
+  test::on_every_device([&](test::TestDevice& device) {
+    const OnDeviceBatch y(device, x);
+    const test::OnDevice<float> scale(device, std::vector<float>{7.5f});
+    cuda::DeviceInfoNce loss{InfoNCE{options}};
+    loss.run(device, y.batch(), y.gradients(), y.loss.data(), y.scale_gradient.data(), 1.5f);
+    options.scale = 1e9;
+    cuda::DeviceInfoNce learned(options);
+    learned.run(device, y.batch(), y.gradients(), y.loss.data(), y.scale_gradient.data(), 0.5f, scale.data());
+    options.scale = 7.5;
+    check_equal(y.result(), want, bound(options.scale));
+  });
+}
+
+TEST_CASE("calls on the first columns are the CPU's Matryoshka") {
+  const Values x({7, 0, 2, 1, 24}, 5);
+  const Matryoshka<InfoNCE> cpu{InfoNCE{}, {24, 10, 3}, {1.0, 0.5, 0.25}};
+  const Result want = expected(cpu, x);
+  test::on_every_device([&](test::TestDevice& device) {
+    const OnDeviceBatch y(device, x);
+    cuda::DeviceInfoNce loss{InfoNCE{}};
+    for (std::size_t k = 0; k < cpu.dimensions.size(); ++k) {
+      const auto cut = [&](auto rows) { return rows.middle_cols(0, cpu.dimensions[k]); };
+      const auto batch = y.batch();
+      const auto gradients = y.gradients();
+      loss.run(device, {cut(batch.queries), cut(batch.positives), cut(batch.negatives), batch.documents, batch.first_positive},
+               {cut(gradients.queries), cut(gradients.positives), cut(gradients.negatives)}, y.loss.data(), nullptr,
+               static_cast<float>(cpu.weights[k]));
+    }
+    check_equal(y.result(), want, bound(20));
+  });
+}
+
+TEST_CASE("the losses of the queries have the loss as their mean") {
+  const Values x({9, 0, 0, 1}, 6);
+  test::on_every_device([&](test::TestDevice& device) {
+    const OnDeviceBatch y(device, x);
+    cuda::DeviceInfoNce loss{InfoNCE{}};
+    loss.run(device, y.batch(), y.gradients(), y.loss.data());
+    std::vector<float> losses(9);
+    device.copy_out(losses.data(), loss.query_losses(), Index(sizeof(float)) * 9);
+    device.wait();
+    double sum = 0;
+    for (const float value : losses) sum += value;
+    CHECK(y.loss.values()[0] == doctest::Approx(sum / 9).epsilon(1e-6));  // sums of 9 floats
+  });
+}
+
+TEST_CASE("the same batch gives the same bits, in every order of blocks and threads") {
+  const Values x({9, 0, 0, 2, 20, true}, 7);
+  std::vector<Result> results;
+  for (int again = 0; again < 2; ++again)
+    test::on_every_device([&](test::TestDevice& device) {
+      const OnDeviceBatch y(device, x);
+      cuda::DeviceInfoNce(InfoNCE::qwen3(), {8, 8})
+          .run(device, y.batch(), y.gradients(), y.loss.data(), y.scale_gradient.data());
+      results.push_back(y.result());
+    });
+  for (const Result& result : results) {
+    CHECK(result.loss == results.front().loss);
+    CHECK(result.scale_gradient == results.front().scale_gradient);
+    CHECK(result.dqueries == results.front().dqueries);
+    CHECK(result.dpositives == results.front().dpositives);
+    CHECK(result.dnegatives == results.front().dnegatives);
+  }
+}
+
+TEST_CASE("a NaN in an embedding shows in the loss") {
+  Values x({3, 0, 0, 1}, 9);
+  x.negatives[5] = std::numeric_limits<float>::quiet_NaN();
+  test::on_every_device([&](test::TestDevice& device) {
+    const OnDeviceBatch y(device, x);
+    cuda::DeviceInfoNce{InfoNCE{}}.run(device, y.batch(), y.gradients(), y.loss.data());
+    CHECK(std::isnan(y.loss.values()[0]));
+  });
+}
+
+TEST_CASE("parts that do not fit are refused by name") {
+  const Values x({3, 0, 0, 1}, 9);
+  test::on_every_device([&](test::TestDevice& device) {
+    const OnDeviceBatch y(device, x);
+    cuda::DeviceInfoNce loss{InfoNCE{}};
+    auto batch = y.batch();
+    batch.first_positive = 1;
+    CHECK_THROWS_WITH_AS(loss.run(device, batch, y.gradients(), y.loss.data()), doctest::Contains("queries"), ShapeError);
+    auto gradients = y.gradients();
+    gradients.negatives.rows = 2;
+    CHECK_THROWS_WITH_AS(loss.run(device, y.batch(), gradients, y.loss.data()),
+                         doctest::Contains("rows of the gradient of the negatives"), ShapeError);
+    CHECK_THROWS_WITH_AS(cuda::DeviceInfoNce(InfoNCE{}, {0, 1}), doctest::Contains("block of scores"), ShapeError);
+  });
+}
