@@ -8,7 +8,7 @@ usage() {
 usage: bash tests/run.sh [STAGE...]
 
 Installs missing Debian packages, fetches the two small models that some tests read, then runs the stages
-(without arguments the first four):
+(without arguments the first five):
 
   gcc      GCC, the machine's own instructions: the tests of what depends on them and of models as a whole, the program,
            the examples, and projects that use the installed package or the source tree
@@ -16,10 +16,12 @@ Installs missing Debian packages, fetches the two small models that some tests r
            the fuzzers briefly
   headers  every public header compiles alone, without any -m flag
   arm      the tests of core and kernels, cross-compiled for aarch64 and run under qemu-user
+  cuda     nvcc, where it is installed: every tested kernel compiles for compute capability 8.0, 9.0 and 10.0 and keeps its
+           values in registers; runs the same tests on the GPU, and reports them as skipped where there is none
   every    GCC as above, and every test of the library (takes as long again as all stages before it)
   benchmarks  builds every benchmark, as for measuring
 
-The last line counts tests over all stages: "N passed, N failed".
+The last line counts tests over all stages: "N passed, N failed"; skipped ones are in neither number.
 
 Environment: JOBS (default: the cores), EMBEDPOOL_GOLDEN (other golden files),
 EMBEDPOOL_SMOLLM2_GGUF and EMBEDPOOL_MINILM (model files at hand: nothing is fetched).
@@ -27,10 +29,10 @@ TEXT
 }
 
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(gcc dev headers arm)
+[ ${#stages[@]} -gt 0 ] || stages=(gcc dev headers arm cuda)
 for stage in "${stages[@]}"; do
   case $stage in
-    gcc | dev | headers | arm | every | benchmarks) ;;
+    gcc | dev | headers | arm | cuda | every | benchmarks) ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
   esac
@@ -107,7 +109,7 @@ fetch_models() {
 
 # Runs CTest in a build folder and adds its counts.
 run_ctest() {
-  local log=$1/ctest.log total bad
+  local log=$1/ctest.log total bad skipped
   ctest --test-dir "$1" -j "$jobs" --output-on-failure 2>&1 | tee "$log" | grep -vE '^ *Start|^Test project|^Internal ctest' || true
   read -r bad total < <(sed -nE 's/.*, ([0-9]+) tests failed out of ([0-9]+)$/\1 \2/p' "$log" | tail -n 1) || true
   if [ -z "${total:-}" ]; then
@@ -115,17 +117,19 @@ run_ctest() {
     failed=$((failed + 1))
     return
   fi
-  passed=$((passed + total - bad))
+  skipped=$(grep -cE '\*\*\*Skipped ' "$log" || true)
+  passed=$((passed + total - bad - skipped))
   failed=$((failed + bad))
 }
 
 # Configures a preset, builds it and runs its tests: all of the library's, or those that one expression names and another
-# does not. A build that fails counts as one failure.
+# does not; further arguments are for CMake. A build that fails counts as one failure.
 build_and_test() {
   local preset=$1 tests=${2:-.} left_out=${3:-^$}
   say "building $preset"
   if quietly cmake --preset "$preset" -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DEMBEDPOOL_GROUP_TESTS=ON \
-    "-DEMBEDPOOL_TESTS=$tests" "-DEMBEDPOOL_TESTS_LEFT_OUT=$left_out" && quietly cmake --build "build/$preset" -j "$jobs"; then
+    "-DEMBEDPOOL_TESTS=$tests" "-DEMBEDPOOL_TESTS_LEFT_OUT=$left_out" "${@:4}" &&
+    quietly cmake --build "build/$preset" -j "$jobs"; then
     say "testing $preset"
     run_ctest "build/$preset"
   else
@@ -141,6 +145,18 @@ whole_models+='|^pooling\.heads\.(heads_golden|head_pooling|prepared_head)'
 stage_gcc() { build_and_test dev-gcc "^(core|kernels|attention|nn)\.|$whole_models"; }
 stage_every() { build_and_test dev-gcc; }
 stage_dev() { EMBEDPOOL_SMOLLM2_GGUF='' build_and_test dev . "$whole_models|^headers\."; }
+
+stage_cuda() {
+  local nvcc
+  if ! nvcc=$(PATH=$PATH:/usr/local/cuda/bin command -v nvcc); then
+    say "no nvcc: the CUDA part is not compiled"
+    return
+  fi
+  # Its code for 8.0, assembled for all three: the same as the default in half of the time.
+  build_and_test cuda '^gpu\.' '^headers\.|^install\.(pooling_alone|find_package|fetch_content)' \
+    "-DCMAKE_CUDA_COMPILER=$nvcc" -DCMAKE_CUDA_ARCHITECTURES=OFF \
+    '-DCMAKE_CUDA_FLAGS=-gencode arch=compute_80,code=[sm_80,sm_90,sm_100]'
+}
 
 stage_benchmarks() {
   say "building the benchmarks"

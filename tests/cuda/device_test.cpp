@@ -58,8 +58,8 @@ void check_product(test::TestDevice& device, Index rows, Index inner, Index cols
   const test::OnDevice<T> left_there(device, left.values, left.rows, left.cols + left.more);
   const test::OnDevice<T> right_there(device, right.values, right.rows, right.cols + right.more);
   const test::OnDevice<U> out_there(device, out.values, out.rows, out.cols + out.more);
-  device.multiply(cuda::Product<T, U>{used(left_there, left), used(right_there, right), used(out_there, out), left_transposed,
-                                      right_transposed, alpha, beta});
+  device.multiply(cuda::Product<T, U>{used(left_there, left), used(right_there, right), used(out_there, out),
+                                      left_transposed, right_transposed, alpha, beta});
   const std::vector<U> untouched = out.values;
   out.values = out_there.values();
   double error = 0;
@@ -89,7 +89,8 @@ void check_products(test::TestDevice& device) {
 }
 }  // namespace
 
-TEST_CASE("a product is the sum that defines it, of every type, either side transposed, with strides and what was there") {
+TEST_CASE(
+    "a product is the sum that defines it, of every type, either side transposed, with strides and what was there") {
   test::on_every_device([](test::TestDevice& device) {
     check_products<float, float>(device);
     check_products<bf16, bf16>(device);
@@ -132,13 +133,14 @@ TEST_CASE("copies and clears arrive in order, of no bytes as well") {
 TEST_CASE_TEMPLATE("ScaleRows multiplies, and makes zero of anything", T, float, bf16, f16) {
   test::on_every_device([](test::TestDevice& device) {
     const auto values = test::random_elements<T>(3 * 200, 1);
-    const test::OnDevice<T> half(device, values, 3, 200), none(device, std::vector<T>(5, cuda::rounded<T>(std::nanf(""))));
-    device.launch(cuda::ScaleRows<T>{half.rows(), 0.5f});
+    const test::OnDevice<T> scaled(device, values, 3, 200),
+        none(device, std::vector<T>(5, cuda::rounded<T>(std::nanf(""))));
+    device.launch(cuda::ScaleRows<T>{scaled.rows(), 0.5f});
     device.launch(cuda::ScaleRows<T>{none.rows(), 0});
-    device.launch(cuda::ScaleRows<T>{half.rows().middle_rows(0, 0), 9});
+    device.launch(cuda::ScaleRows<T>{scaled.rows().middle_rows(0, 0), 9});
     auto expected = test::widened(values);
     for (float& x : expected) x = cuda::widened(cuda::rounded<T>(0.5f * x));
-    CHECK(test::widened(half.values()) == expected);
+    CHECK(test::widened(scaled.values()) == expected);
     CHECK(test::widened(none.values()) == std::vector<float>(5));
   });
 }

@@ -8,18 +8,22 @@
 #include "embedpool/cuda/device_buffer.hpp"
 #include "embedpool/cuda/element.hpp"
 #include "kernels/random_values.hpp"
-#ifdef EMBEDPOOL_TEST_ON_GPU
+#if defined(EMBEDPOOL_TEST_ON_GPU)
 #include "embedpool/cuda/cuda_device.cuh"
+#elif defined(EMBEDPOOL_TEST_HOST_CUBLASLT)
+#include "cuda/gpu/host_cublaslt.hpp"
 #else
 #include "embedpool/cuda/host_device.hpp"
 #endif
 
 /// Tests of kernels say what must be true on any device; here is which devices there are: the host, in both orders of
-/// threads, or the GPU in programs that nvcc compiles with EMBEDPOOL_TEST_ON_GPU.
+/// threads, or the GPU in programs that nvcc compiles with EMBEDPOOL_TEST_ON_GPU (which run no test where there is none).
 namespace embedpool::test {
 
-#ifdef EMBEDPOOL_TEST_ON_GPU
+#if defined(EMBEDPOOL_TEST_ON_GPU)
 using TestDevice = cuda::CudaDevice;
+#elif defined(EMBEDPOOL_TEST_HOST_CUBLASLT)
+using TestDevice = HostCublasLtDevice;
 #else
 using TestDevice = cuda::HostDevice;
 #endif

@@ -8,6 +8,7 @@
 #include <typeinfo>
 #include <unordered_set>
 
+#include "embedpool/cuda/availability.cuh"
 #include "embedpool/cuda/grid/device_thread.cuh"
 #include "embedpool/cuda/kernels/scale_rows.cuh"
 #include "embedpool/cuda/matrix_products.cuh"
@@ -20,19 +21,20 @@ namespace embedpool::cuda {
 /// Nothing waits but wait(). In steady state nothing is allocated or searched for either, so that the same work can be
 /// captured in a CUDA graph (graph.cuh) after it ran once: the first run gets the memory of buffers and of the
 /// workspace of products, chooses an algorithm for each shape of product, loads kernels, and raises their limits of
-/// shared memory. A captured copy_in or copy_out goes to the same place of the host's memory at each launch of the graph.
+/// shared memory. A captured copy_in or copy_out goes to the same place of the host's memory at each launch of the
+/// graph.
 ///
 /// Requires  the GPU that is current when the device is made is current whenever it is used or destroyed; one thread at
 ///           a time uses it
 /// Errors    CudaError: the call and CUDA's text; of a kernel its type. Failures of running work show in a later call
 class CudaDevice {
  public:
-  /// Runs on `stream`, which the caller keeps alive, or on a new one, which does not wait for the default stream. Memory
-  /// comes from `memory`, which must hand out memory of this GPU and may be given back what the stream still reads; or
-  /// from a StreamMemory.
+  /// Runs on `stream`, which the caller keeps alive, or on a new one, which does not wait for the default stream.
+  /// Memory comes from `memory`, which must hand out memory of this GPU and may be given back what the stream still
+  /// reads; or from a StreamMemory.
   explicit CudaDevice(cudaStream_t stream = nullptr, std::pmr::memory_resource* memory = nullptr)
       : parts_(std::make_unique<Parts>()) {
-    if (const std::string reason = unavailable_because(); !reason.empty()) throw CudaError("CudaDevice", reason);
+    if (const std::string reason = gpu_unavailable_because(); !reason.empty()) throw CudaError("CudaDevice", reason);
     if (!stream) {
       check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
       parts_->own_stream.reset(stream);
@@ -45,22 +47,8 @@ class CudaDevice {
     parts_->memory = memory;
   }
 
-  /// Why the current GPU cannot be used, in one line; empty where it can.
-  static std::string unavailable_because() {
-    int count = 0, device = 0, major = 0, minor = 0;
-    const auto failed = [](cudaError_t status) { return status != cudaSuccess && (cudaGetLastError(), true); };
-    if (const auto status = cudaGetDeviceCount(&count); failed(status)) return cudaGetErrorString(status);
-    if (count == 0) return "no CUDA device";
-    if (const auto status = cudaGetDevice(&device); failed(status)) return cudaGetErrorString(status);
-    if (const auto status = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device); failed(status))
-      return cudaGetErrorString(status);
-    if (const auto status = cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device); failed(status))
-      return cudaGetErrorString(status);
-    if (major < 8)
-      return "compute capability " + std::to_string(major) + "." + std::to_string(minor) + ", and 8.0 is needed";
-    return {};
-  }
-  static bool available() { return unavailable_because().empty(); }
+  /// See gpu_unavailable_because.
+  static bool available() { return gpu_unavailable_because().empty(); }
 
   cudaStream_t stream() const noexcept { return parts_->stream; }
   std::pmr::memory_resource* memory() const noexcept { return parts_->memory; }
@@ -78,7 +66,8 @@ class CudaDevice {
   void launch(const K& kernel) {
     const LaunchShape shape = kernel.launch_shape();
     if (shape.blocks == 0) return;
-    if (shape.blocks < 0 || shape.blocks > INT_MAX || shape.shared_bytes < 0 || shape.shared_bytes > largest_shared_bytes) {
+    if (shape.blocks < 0 || shape.blocks > INT_MAX || shape.shared_bytes < 0 ||
+        shape.shared_bytes > largest_shared_bytes) {
       require_in(name_of<K>(), "blocks", shape.blocks, 0, INT_MAX);
       require_in(name_of<K>(), "bytes of shared memory", shape.shared_bytes, 0, largest_shared_bytes);
     }

@@ -35,7 +35,9 @@ struct ProductShape {
       return "[" + std::to_string(transposed ? n : m) + ", " + std::to_string(transposed ? m : n) + "]" +
              (transposed ? "^T" : "");
     };
-    const auto name = [](cudaDataType_t type) { return type == CUDA_R_32F ? "f32" : type == CUDA_R_16F ? "f16" : "bf16"; };
+    const auto name = [](cudaDataType_t type) {
+      return type == CUDA_R_32F ? "f32" : type == CUDA_R_16F ? "f16" : "bf16";
+    };
     return std::string("multiply ") + name(in_type) + " " + side(rows, inner, left_transposed) + " x " +
            side(inner, cols, right_transposed) + " to " + name(out_type);
   }
@@ -72,8 +74,9 @@ ProductShape shape_of(const Product<T, U>& p) {
 
 /// Matrix products by cuBLASLt, which remembers for each shape what its heuristic chose.
 ///
-/// Sums are of float, also those of parts of the inner dimension; float values are multiplied as they are (no TF32). The
-/// same shape gives the same bits each time; another number of rows may get another algorithm, with other last bits.
+/// Sums are of float, also those of parts of the inner dimension; float values are multiplied as they are (no TF32).
+/// The same shape gives the same bits each time; another number of rows may get another algorithm, with other last
+/// bits.
 class MatrixProducts {
  public:
   /// Enqueues a product of `shape`, in which nothing is 0, on the device's stream.
@@ -123,8 +126,10 @@ class MatrixProducts {
 
   Plan make_plan(const ProductShape& shape) const {
     Plan plan{};
-    const auto layout = [&](cublasLtMatrixLayoutOpaque_t& to, cudaDataType_t type, Index rows, Index cols, Index stride) {
-      refuse(cublasLtMatrixLayoutInit(&to, type, static_cast<std::uint64_t>(cols), static_cast<std::uint64_t>(rows), stride),
+    const auto layout = [&](cublasLtMatrixLayoutOpaque_t& to, cudaDataType_t type, Index rows, Index cols,
+                            Index stride) {
+      refuse(cublasLtMatrixLayoutInit(&to, type, static_cast<std::uint64_t>(cols), static_cast<std::uint64_t>(rows),
+                                      stride),
              shape, "cublasLtMatrixLayoutInit");
     };
     const bool l = shape.left_transposed, r = shape.right_transposed;
@@ -148,7 +153,8 @@ class MatrixProducts {
              "cublasLtMatmulPreferenceSetAttribute");
     };
     prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, static_cast<std::uint64_t>(workspace_bytes));
-    prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+    prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+           static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, static_cast<std::uint32_t>(shape.right_alignment));
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, static_cast<std::uint32_t>(shape.left_alignment));
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, static_cast<std::uint32_t>(shape.out_alignment));

@@ -9,7 +9,8 @@
 namespace embedpool::cuda {
 
 /// Memory of the current GPU in the order of a stream: given back, it may still be read by what the stream was told
-/// before, and what is asked for next may be the same memory. A pool of its own keeps freed memory until it is destroyed.
+/// before, and what is asked for next may be the same memory. A pool of its own keeps freed memory until it is
+/// destroyed.
 ///
 /// Requires  the stream lives longer than the resource and all that it gave out
 /// Errors    CudaError where memory is out, or while the stream is captured in a graph: what a graph allocates is gone
@@ -23,7 +24,8 @@ class StreamMemory final : public std::pmr::memory_resource {
     check(cudaGetDevice(&properties.location.id), "cudaGetDevice");
     check(cudaMemPoolCreate(&pool_, &properties), "cudaMemPoolCreate");
     std::uint64_t kept = UINT64_MAX;
-    if (const auto status = cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &kept); status != cudaSuccess) {
+    if (const auto status = cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &kept);
+        status != cudaSuccess) {
       cudaMemPoolDestroy(pool_);
       check(status, "cudaMemPoolSetAttribute");
     }
