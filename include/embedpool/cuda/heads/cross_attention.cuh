@@ -19,7 +19,8 @@ class DeviceHead<Head, D> : public DeviceHeadBase<Head> {
   using Base = DeviceHeadBase<Head>;
 
  public:
-  DeviceHead(D& device, const Head& head, const typename Base::Params& params) : Base(device, head, params) {
+  DeviceHead(D& device, const Head& head, const typename Base::Params& params)
+      : Base(device, head, params), queries_(head.heads, HeadOrder::inner) {
     head.check(params, params.query.cols(), head.layer_table ? params.table.rows() : 1);
   }
 
@@ -36,9 +37,9 @@ class DeviceHead<Head, D> : public DeviceHeadBase<Head> {
       device.launch(head_kernels::AddTable{keys.rows, table, keys.kind, tabled});
       y_ = tabled;
     }
-    f_ = queries_.forward(device, p, heads, query);
+    f_ = queries_.forward(device, p.queries(), query);
     a_ = a_buffer_.rows(device, r * heads, count);
-    device.multiply(linear(by_head(f_), y_, a_));
+    device.multiply(linear(f_, y_, a_));
     device.launch(head_kernels::SegmentSoftmax{ranges_of(keys), a_});
     weights_ = a_;
     if (r > 1) {
@@ -74,7 +75,7 @@ class DeviceHead<Head, D> : public DeviceHeadBase<Head> {
     }
     const Rows<float> da = da_.rows(device, de.rows, width), dweights = dweights_.rows(device, heads, count);
     const Rows<float> dz = dz_.rows(device, r * heads, count), dy = dy_.rows(device, count, width);
-    const Rows<float> df = df_.rows(device, r, heads * width);
+    const Rows<float> df = df_.rows(device, r * heads, width);
     device.multiply(linear_weight_gradient(dmlp, Rows<const float>(attended_), this->gradient("mlp.0.weight"), 1));
     sums_.add_columns(device, dmlp, this->gradient("mlp.0.bias"));
     device.multiply(linear_input_gradient(dmlp, mlp, da));
@@ -82,28 +83,23 @@ class DeviceHead<Head, D> : public DeviceHeadBase<Head> {
     // Row i H + h of a has 1/r of the gradient of row h of its mean over queries.
     device.launch(
         head_kernels::SegmentSoftmaxBackward{ranges_of(keys), a_, dweights, dz, 1.0f / static_cast<float>(r)});
-    device.multiply(Product<float>{dz, y_, by_head(df)});
-    device.multiply(Product<float>{dz, by_head(f_), dy, true, false, 1, 1});
-    queries_.backward(device, sums_, p, dp, heads, query, df, this->gradient("query"), true);
+    device.multiply(Product<float>{dz, y_, df});
+    device.multiply(Product<float>{dz, f_, dy, true, false, 1, 1});
+    queries_.backward(device, sums_, p.queries(), dp.queries(), query, df, this->gradient("query"), true);
     if (this->head_.layer_table) sums_.add_by_kind(device, keys.kind, dy, this->gradient("layer_weights"));
     device.launch(head_kernels::AddRows{dy, dkeys});
   }
 
  private:
   bool relu() const noexcept { return this->head_.start == CrossAttention::Start::paper; }
-  /// [r, H D] as [r H, D]
-  template <class T>
-  Rows<T> by_head(Rows<T> rows) const noexcept {
-    return {rows.data, rows.rows * this->head_.heads, rows.cols / this->head_.heads};
-  }
 
   HeadSums sums_;
-  TorchQueries queries_;
+  FoldedQueries queries_;
   TorchValues values_;
   DeviceBuffer<float> tabled_, a_buffer_, weights_buffer_, attended_buffer_, e_buffer_, dmlp_, da_, dweights_, dz_, dy_,
       df_;
-  Rows<const float> y_, f_;     // keys with the table [N, D]; folded queries [r, H D]
-  Rows<float> a_, weights_;     // [r H, N]; their mean over queries [H, N]
+  Rows<const float> y_, f_;     // keys with the table [N, D]; folded queries [r H, D]
+  Rows<float> a_, weights_;     // [r H, N], row i H + h; their mean over queries [H, N]
   Rows<float> attended_, e_;    // [B, D]
 };
 

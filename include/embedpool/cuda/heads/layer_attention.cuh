@@ -15,7 +15,7 @@ template <Device D>
 class DeviceHead<LayerAttention, D> : public DeviceHeadBase<LayerAttention> {
  public:
   DeviceHead(D& device, const LayerAttention& head, const Params& params)
-      : DeviceHeadBase<LayerAttention>(device, head, params) {
+      : DeviceHeadBase<LayerAttention>(device, head, params), queries_(head.heads, HeadOrder::inner) {
     head.check(params, params.attend.out_weight.rows(), 1);
   }
 
@@ -26,8 +26,8 @@ class DeviceHead<LayerAttention, D> : public DeviceHeadBase<LayerAttention> {
     weights_ = weights_buffer_.rows(device, rows_of_weights(), keys.rows.rows);
     device.launch(head_kernels::LastKeys{ranges_of(keys), keys.rows, last_});
     f_ = last_;
-    if (head_.heads > 0) f_ = queries_.forward(device, torch_attention_values(params_), head_.heads, last_);
-    device.launch(head_kernels::KeyScores{ranges_of(keys), by_head(f_), keys.rows, weights_, 1, scale(width)});
+    if (head_.heads > 0) f_ = queries_.forward(device, torch_attention_values(params_).queries(), last_);
+    device.launch(head_kernels::KeyScores{ranges_of(keys), f_, keys.rows, weights_, 1, scale(width)});
     device.launch(head_kernels::SegmentSoftmax{ranges_of(keys), weights_});
     if (head_.heads > 0)
       values_.forward(device, torch_attention_values(params_), ranges_of(keys), weights_, keys.rows, out);
@@ -41,7 +41,7 @@ class DeviceHead<LayerAttention, D> : public DeviceHeadBase<LayerAttention> {
     require_gradient("LayerAttention head", keys, dkeys);
     const Index width = keys.rows.cols;
     const Rows<float> dz = dz_.rows(device, rows_of_weights(), keys.rows.rows);
-    const Rows<float> df = df_.rows(device, keys.texts, f_.cols);
+    const Rows<float> df = df_.rows(device, f_.rows, width);
     Rows<float> dlast = df;
     if (head_.heads > 0) {
       const Rows<float> dy = dy_.rows(device, dkeys.rows, width);
@@ -53,12 +53,12 @@ class DeviceHead<LayerAttention, D> : public DeviceHeadBase<LayerAttention> {
       device.launch(head_kernels::KeySpread{ranges_of(keys), weights_, de, dkeys, 1, true});
     }
     device.launch(head_kernels::SegmentSoftmaxBackward{ranges_of(keys), weights_, dz, dz, scale(width)});
-    device.launch(head_kernels::KeySpread{ranges_of(keys), dz, by_head(f_), dkeys, 1, true});
-    device.launch(head_kernels::KeyMix{ranges_of(keys), dz, keys.rows, by_head(df)});
+    device.launch(head_kernels::KeySpread{ranges_of(keys), dz, f_, dkeys, 1, true});
+    device.launch(head_kernels::KeyMix{ranges_of(keys), dz, keys.rows, df});
     if (head_.heads > 0) {
       dlast = dlast_.rows(device, keys.texts, width);
-      queries_.backward(device, sums_, torch_attention_values(params_), torch_attention_gradients(params_), head_.heads,
-                        last_, df, dlast, false);
+      queries_.backward(device, sums_, torch_attention_values(params_).queries(),
+                        torch_attention_gradients(params_).queries(), last_, df, dlast, false);
     }
     device.launch(head_kernels::LastKeysBackward{ranges_of(keys), dlast, dkeys});
   }
@@ -70,18 +70,13 @@ class DeviceHead<LayerAttention, D> : public DeviceHeadBase<LayerAttention> {
   Index rows_of_weights() const noexcept { return head_.heads > 0 ? head_.heads : 1; }
   /// Folded queries have the scale in them.
   float scale(Index width) const { return head_.heads > 0 ? 1.0f : 1.0f / std::sqrt(static_cast<float>(width)); }
-  /// [B, H D] as [B H, D]
-  template <class T>
-  Rows<T> by_head(Rows<T> rows) const noexcept {
-    return {rows.data, rows.rows * rows_of_weights(), rows.cols / rows_of_weights()};
-  }
 
   HeadSums sums_;
-  TorchQueries queries_;
+  FoldedQueries queries_;
   TorchValues values_;
   DeviceBuffer<float> last_buffer_, weights_buffer_, dz_, df_, dy_, dlast_;
   Rows<float> last_, weights_;  // [B, D]; [H, N]
-  Rows<const float> f_;         // what meets the keys: [B, H D] folded, or the last keys
+  Rows<const float> f_;         // what meets the keys: [B H, D] folded, or the last keys
 };
 
 }  // namespace embedpool::cuda

@@ -21,13 +21,14 @@ struct ColumnOfText {
   }
 };
 
-/// out[b] = mean of the rows of text b (+ out[b]). Shapes: x [N, D], out [B, D]
+/// out[b] = mean of the rows of text b, or their sum (+ out[b]). Shapes: x [N, D], out [B, D]
 struct RangeMeans {
   static constexpr int threads = ColumnOfText::threads;
   RowRanges ranges;
   Rows<const float> x;
   Rows<float> out;
   bool add = false;
+  bool mean = true;
 
   LaunchShape launch_shape() const noexcept { return ColumnOfText::shape(ranges, x.cols); }
 
@@ -38,7 +39,7 @@ struct RangeMeans {
     const Index begin = ranges.begin(own.text), size = ranges.size(own.text);
     float sum = 0;
     for (Index i = begin; i < begin + size; ++i) sum += x(i, own.column);
-    sum /= static_cast<float>(size);
+    if (mean) sum /= static_cast<float>(size);
     float& to = out(own.text, own.column);
     to = add ? to + sum : sum;
   }
