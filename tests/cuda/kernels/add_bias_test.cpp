@@ -10,7 +10,8 @@ constexpr std::pair<Index, Index> shapes[] = {{1, 1}, {5, 31}, {3, 257}, {2, 102
 
 template <class From, class To>
 void check_sum(test::TestDevice& device) {
-  for (const auto& [rows, cols] : shapes) {
+  for (const auto& shape : shapes) {
+    const Index rows = shape.first, cols = shape.second;
     CAPTURE(rows);
     CAPTURE(cols);
     const auto x = test::random_elements<From>(rows * cols, 1);
@@ -28,7 +29,8 @@ void check_sum(test::TestDevice& device) {
 
 TEST_CASE_TEMPLATE("AddBias adds the bias to every row", T, float, bf16, f16) {
   test::on_every_device([](test::TestDevice& device) {
-    for (const auto& [rows, cols] : shapes) {
+    for (const auto& shape : shapes) {
+      const Index rows = shape.first, cols = shape.second;
       CAPTURE(rows);
       CAPTURE(cols);
       const auto y = test::random_elements<T>(rows * cols, 1);

@@ -9,8 +9,8 @@ using namespace embedpool;
 TEST_CASE_TEMPLATE("column_sum adds the CPU's column sums", T, float, bf16, f16) {
   test::on_every_device([](test::TestDevice& device) {
     cuda::DeviceBuffer<float> parts;
-    for (const auto& [rows, width] :
-         {std::pair<Index, Index>{1, 1}, {7, 257}, {9, 1024}, {256, 31}, {257, 8}, {1000, 136}}) {
+    for (const auto& shape : {std::pair<Index, Index>{1, 1}, {7, 257}, {9, 1024}, {256, 31}, {257, 8}, {1000, 136}}) {
+      const Index rows = shape.first, width = shape.second;
       CAPTURE(rows);
       CAPTURE(width);
       const auto x = test::random_elements<T>(rows * width, 1);

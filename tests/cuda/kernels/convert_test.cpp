@@ -10,7 +10,8 @@ constexpr std::pair<Index, Index> shapes[] = {{1, 1}, {5, 31}, {3, 257}, {2, 102
 
 template <class From, class To>
 void check_conversion(test::TestDevice& device) {
-  for (const auto& [rows, cols] : shapes) {
+  for (const auto& shape : shapes) {
+    const Index rows = shape.first, cols = shape.second;
     CAPTURE(rows);
     CAPTURE(cols);
     const auto values = test::random_elements<From>(rows * cols, 1);
@@ -48,7 +49,8 @@ TEST_CASE("Convert writes to its view alone") {
 
 TEST_CASE_TEMPLATE("Fill reaches every value", T, float, bf16, f16) {
   test::on_every_device([](test::TestDevice& device) {
-    for (const auto& [rows, cols] : shapes) {
+    for (const auto& shape : shapes) {
+      const Index rows = shape.first, cols = shape.second;
       CAPTURE(rows);
       CAPTURE(cols);
       const test::OnDevice<T> x(device, test::random_elements<T>(rows * cols, 3), rows, cols);

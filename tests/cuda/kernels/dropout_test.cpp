@@ -34,7 +34,7 @@ TEST_CASE_TEMPLATE("dropout's coins are the CPU's to the bit, of any tokens", T,
   test::on_every_device([&](test::TestDevice& device) {
     for (const bool pruned : {false, true})
       for (const DropoutKey& key : {DropoutKey{0.1, 7, 3, 0}, DropoutKey{0.5, 8, 1, 11}, DropoutKey{0.999, 1, 0, 2}})
-        for (const Index width : {1, 31, 257, 1024}) {
+        for (const Index width : {1, 31, 264}) {
           CAPTURE(pruned);
           CAPTURE(key.rate);
           CAPTURE(width);

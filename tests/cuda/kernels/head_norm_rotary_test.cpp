@@ -53,8 +53,9 @@ TEST_CASE_TEMPLATE("HeadNormRotary norms and turns heads as the CPU does", T, fl
   test::on_every_device([&](test::TestDevice& device) {
     for (const bool pruned : {false, true})
       for (const RotaryStyle style : {RotaryStyle::halves, RotaryStyle::interleaved})
-        for (const auto& [heads, head_dim] : {std::pair<Index, Index>{1, 2}, {3, 6}, {11, 64}, {2, 128}, {9, 40}})
+        for (const auto& shape : {std::pair<Index, Index>{1, 2}, {3, 6}, {11, 64}, {2, 128}, {9, 40}})
           for (const bool norm : {false, true}) {
+            const Index heads = shape.first, head_dim = shape.second;
             CAPTURE(pruned);
             CAPTURE(static_cast<int>(style));
             CAPTURE(head_dim);
@@ -111,7 +112,8 @@ TEST_CASE_TEMPLATE("HeadNormRotary leaves the columns beside its view alone", T,
 
 TEST_CASE_TEMPLATE("HeadNormBackward is the CPU's head_norm_backward, and gives the scales", T, float, bf16, f16) {
   test::on_every_device([](test::TestDevice& device) {
-    for (const auto& [heads, head_dim] : {std::pair<Index, Index>{1, 1}, {3, 7}, {11, 64}, {2, 128}, {1, 257}}) {
+    for (const auto& shape : {std::pair<Index, Index>{1, 1}, {3, 7}, {11, 64}, {2, 128}, {1, 257}}) {
+      const Index heads = shape.first, head_dim = shape.second;
       CAPTURE(head_dim);
       const Index rows = 3, width = heads * head_dim;
       const auto x = test::random_elements<T>(rows * width, 4), dy = test::random_elements<T>(rows * width, 5);

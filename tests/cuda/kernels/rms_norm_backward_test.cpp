@@ -71,7 +71,8 @@ TEST_CASE_TEMPLATE("RmsNormBackward reads rounded inputs too", T, bf16, f16) {
 TEST_CASE_TEMPLATE("the gradient of a gain is the CPU's, over few rows and over several slices of them", T, float, bf16,
                    f16) {
   test::on_every_device([](test::TestDevice& device) {
-    for (const auto& [rows, width] : {std::pair<Index, Index>{1, 1}, {5, 257}, {256, 8}, {257, 31}, {600, 136}}) {
+    for (const auto& shape : {std::pair<Index, Index>{1, 1}, {5, 257}, {256, 8}, {257, 31}, {600, 136}}) {
+      const Index rows = shape.first, width = shape.second;
       CAPTURE(rows);
       CAPTURE(width);
       const auto x = test::random_values<float>(rows * width, 1), before = test::random_values<float>(width, 2);
@@ -92,7 +93,8 @@ TEST_CASE_TEMPLATE("the gradient of a gain is the CPU's, over few rows and over 
 
 TEST_CASE_TEMPLATE("the gradient of a gain that heads share sums over rows and heads", T, float, bf16, f16) {
   test::on_every_device([](test::TestDevice& device) {
-    for (const auto& [rows, heads, head_dim] : {std::tuple<Index, Index, Index>{1, 1, 2}, {3, 5, 31}, {40, 9, 64}}) {
+    for (const auto& shape : {std::array<Index, 3>{1, 1, 2}, {3, 5, 31}, {40, 9, 64}}) {
+      const Index rows = shape[0], heads = shape[1], head_dim = shape[2];
       CAPTURE(head_dim);
       const Index width = heads * head_dim, stride = width + 64;  // a view of a wider matrix
       const auto x = test::random_elements<T>(rows * stride, 1), dy = test::random_elements<T>(rows * width, 2);
