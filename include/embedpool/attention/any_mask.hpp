@@ -2,6 +2,7 @@
 #include <charconv>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 #include "embedpool/attention/mask.hpp"
@@ -26,7 +27,7 @@ struct AnyMask {
       choice{};
 
   constexpr Interval keys(Index query, const TextShape& shape) const noexcept {
-    return std::visit([&](const auto& mask) { return mask.keys(query, shape); }, choice);
+    return keys(query, shape, std::make_index_sequence<std::variant_size_v<decltype(choice)>>{});
   }
 
   /// Errors: ShapeError with the names that are understood.
@@ -53,6 +54,14 @@ struct AnyMask {
   }
 
  private:
+  /// One alternative after the other in place of std::visit, whose table of functions a GPU could not call.
+  template <std::size_t... I>
+  constexpr Interval keys(Index query, const TextShape& shape, std::index_sequence<I...>) const noexcept {
+    Interval seen{};
+    (void)((choice.index() == I && (seen = std::get_if<I>(&choice)->keys(query, shape), true)) || ...);
+    return seen;
+  }
+
   static std::string name_of(Causal) { return "causal"; }
   static std::string name_of(Bidirectional) { return "bidirectional"; }
   static std::string name_of(PrefixBidirectional) { return "prefix"; }

@@ -109,14 +109,19 @@ class TrainedEmbedder {
 
   const Decoder<S>& decoder() const noexcept { return decoder_; }
 
- private:
-  TrainedReading<S, MaskType, Pooling> reading() const {
-    return {pooling, params, mask, calibration ? &*calibration : nullptr, finishing, last_state};
-  }
+  /// Where gradients are added: of the decoder's parts, and of the head.
+  DecoderGradients<S>& gradients() noexcept { return gradients_; }
+  Params& head_gradients() noexcept { return dparams_; }
+
   static Batch batch_of(std::span<const Text> texts) {
     Batch batch;
     for (const Text& text : texts) batch.add(text.ids, text.shape);
     return batch;
+  }
+
+ private:
+  TrainedReading<S, MaskType, Pooling> reading() const {
+    return {pooling, params, mask, calibration ? &*calibration : nullptr, finishing, last_state};
   }
 
   Decoder<S> decoder_;

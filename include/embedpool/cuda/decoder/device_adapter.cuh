@@ -28,16 +28,9 @@ class DeviceAdapter {
   /// Copies an adapter to the device, with gradients of zero. Waits.
   /// Errors  ShapeError when the adapter does not fit the decoder
   template <Device D>
-  DeviceAdapter(D& device, const Decoder<float>& decoder, const LoraAdapter<float>& adapter) {
-    detail::check_trained(TrainedDecoder<float>{decoder, adapter});
-    std::vector<float> values;
-    for (const auto& [place, lora] : adapter.entries) {
-      const LoraPair<float> stored = detail::in_stored_order(lora, place.kind, decoder.config());
-      values.insert(values.end(), stored.a.data(), stored.a.data() + stored.a.size());
-      values.insert(values.end(), stored.b.data(), stored.b.data() + stored.b.size());
-    }
-    size_ = static_cast<Index>(values.size());
-    parameters_.upload(device, std::span<const float>(values));
+  DeviceAdapter(D& device, const Decoder<float>& decoder, const LoraAdapter<float>& adapter) : config_(decoder.config()) {
+    embedpool::detail::check_trained(TrainedDecoder<float>{decoder, adapter});
+    for (const auto& [place, lora] : adapter.entries) size_ += lora.a.size() + lora.b.size();
     float* const gradients = gradients_.reserve(device, size_);
     T* const rounded_values = rounded_.reserve(device, size_);
     Index at = 0;
@@ -55,6 +48,20 @@ class DeviceAdapter {
       at += lora.b.size();
     }
     clear_gradients(device);
+    upload(device, adapter);
+  }
+
+  /// New values for an adapter of the same shapes. Waits.
+  template <Device D>
+  void upload(D& device, const LoraAdapter<float>& adapter) {
+    std::vector<float> values;
+    for (const auto& [place, lora] : adapter.entries) {
+      const LoraPair<float> stored = embedpool::detail::in_stored_order(lora, place.kind, config_);
+      values.insert(values.end(), stored.a.data(), stored.a.data() + stored.a.size());
+      values.insert(values.end(), stored.b.data(), stored.b.data() + stored.b.size());
+    }
+    require_equal("DeviceAdapter", "values of the adapter", static_cast<Index>(values.size()), size_);
+    parameters_.upload(device, std::span<const float>(values));
     parameters_changed(device);
     device.wait();
   }
@@ -89,32 +96,39 @@ class DeviceAdapter {
 
   /// Copies the parameters back into an adapter of the same shapes. Waits.
   template <Device D>
-  void copy_parameters_to(D& device, const DecoderConfig& config, LoraAdapter<float>& adapter) const {
-    copy_out(device, parameters_.data(), config, [&](std::size_t i) { return &adapter.entries[i].lora; });
+  void copy_parameters_to(D& device, LoraAdapter<float>& adapter) const {
+    for_each_value(device, parameters_.data(), [&](std::size_t i) { return &adapter.entries[i].lora; },
+                   [](float& to, float from) { to = from; });
   }
-  /// Copies the gradients out, in the adapter's order of rows. Waits.
+  /// Adds the gradients to the host's, in the adapter's order of rows; frozen pairs, which have no values there, are left
+  /// out. Waits.
   template <Device D>
-  void copy_gradients_to(D& device, const DecoderConfig& config, DecoderGradients<float>& out) const {
-    copy_out(device, gradients_.data(), config, [&](std::size_t i) { return &out.lora[i]; });
+  void add_gradients_to(D& device, DecoderGradients<float>& gradients) const {
+    for_each_value(device, gradients_.data(), [&](std::size_t i) { return &gradients.lora[i]; },
+                   [](float& to, float from) { to += from; });
   }
 
  private:
-  template <Device D, class Target>
-  void copy_out(D& device, const float* from, const DecoderConfig& config, const Target& target) const {
+  /// Calls f(value of the host, value of the device) for every value of every pair.
+  template <Device D, class Target, class F>
+  void for_each_value(D& device, const float* from, const Target& target, const F& f) const {
     std::vector<float> values(static_cast<std::size_t>(size_));
     device.copy_out(values.data(), from, size_ * Index(sizeof(float)));
     device.wait();
     const float* next = values.data();
     for (const DeviceLoraPair<T>& pair : pairs_) {
       LoraPair<float>& to = *target(static_cast<std::size_t>(pair.number));
-      const bool reordered = detail::is_reordered(pair.place, config);
-      std::copy_n(next, to.a.size(), to.a.data());
-      next += to.a.size();
-      for (Index n = 0; n < to.b.rows(); ++n, next += to.b.cols())
-        std::copy_n(next, to.b.cols(), to.b.row(reordered ? row_for_halves(n, config.head_dim) : n).data());
+      const bool reordered = embedpool::detail::is_reordered(pair.place, config_);
+      for (Index i = 0; i < to.a.size(); ++i) f(to.a.data()[i], next[i]);
+      next += pair.a.rows * pair.a.cols;
+      for (Index n = 0; n < to.b.rows(); ++n)
+        for (Index r = 0; r < to.b.cols(); ++r)
+          f(to.b(reordered ? row_for_halves(n, config_.head_dim) : n, r), next[n * to.b.cols() + r]);
+      next += pair.b.rows * pair.b.cols;
     }
   }
 
+  DecoderConfig config_;
   Index size_ = 0;
   DeviceBuffer<float> parameters_, gradients_;
   DeviceBuffer<T> rounded_;
