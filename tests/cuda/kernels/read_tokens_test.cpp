@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <string>
 
@@ -144,6 +146,10 @@ struct Layer {
   Rows<const T> rows(Index width) const { return {buffer.data(), static_cast<Index>(buffer.size()) / width, width}; }
 };
 
+bool has_nan(const std::vector<float>& values) {
+  return std::any_of(values.begin(), values.end(), [](float x) { return std::isnan(x); });
+}
+
 /// What a reader gives on a device, and what on the host in double.
 template <class Reader, class T>
 void check_reader(test::TestDevice& device, const Reader& reader, const testing::HiddenStates<T>& states,
@@ -198,6 +204,8 @@ void check_reader(test::TestDevice& device, const Reader& reader, const testing:
         }
       }
   CHECK(untouched);
+  CHECK_FALSE(has_nan(read));  // of padding, or of a key that was not written
+  CHECK_FALSE(has_nan(below.values()));
   CHECK(test::relative_error(read, expected) <= 2 * 0x1p-24);  // a rounding on both sides
   // The sum in float of what was there and of at most four readers' gradients, each rounded.
   CHECK(test::relative_error(below.values(), gradient) <= 10 * 0x1p-24);

@@ -29,10 +29,14 @@ struct TokenMax : OneKey {
   constexpr void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
     for (Index j = 0; j < dout.cols; ++j) {
       const auto value = [&](Index t) { return to_real<S>(states.row(t)[static_cast<std::size_t>(j)]); };
-      Index largest = 0;
+      Index place = 0;
+      S largest = value(0);
       for (Index t = 1; t < states.shape().tokens; ++t)
-        if (value(t) > value(largest)) largest = t;
-      dstates(largest - states.held().begin, j) += dout(0, j);
+        if (const S x = value(t); x > largest) {
+          largest = x;
+          place = t;
+        }
+      dstates(place - states.held().begin, j) += dout(0, j);
     }
   }
 };
