@@ -186,7 +186,7 @@ struct TileKeyValueGradient {
       h = following_head;
       first = following;
     }
-    thread.synchronize();  // nobody reads the tiles any more
+    thread.synchronize_warp();  // of the tiles of keys and values a warp reads its own rows alone, and has done so
     const float one[2] = {1, 1}, scale[2] = {in.scale, in.scale};
     write_rows<D>(thread, key_sums, scale, keys, head_rows(dk, key_row, count, g, in.head_dim), row);
     write_rows<D>(thread, value_sums, one, values, head_rows(dv, key_row, count, g, in.head_dim), row);
