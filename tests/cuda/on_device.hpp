@@ -1,6 +1,7 @@
 #pragma once
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <span>
 #include <vector>
@@ -13,11 +14,11 @@
 #elif defined(EMBEDPOOL_TEST_HOST_CUBLASLT)
 #include "cuda/gpu/host_cublaslt.hpp"
 #else
-#include "embedpool/cuda/host_device.hpp"
+#include "cuda/guarded_device.hpp"
 #endif
 
 /// Tests of kernels say what must be true on any device; here is which devices there are: the host, in both orders of
-/// threads, or the GPU in programs that nvcc compiles with EMBEDPOOL_TEST_ON_GPU (which run no test where there is none).
+/// threads and with memory that the test itself may not touch, or the GPU in programs that nvcc compiles with EMBEDPOOL_TEST_ON_GPU (which run no test where there is none).
 namespace embedpool::test {
 
 #if defined(EMBEDPOOL_TEST_ON_GPU)
@@ -25,7 +26,7 @@ using TestDevice = cuda::CudaDevice;
 #elif defined(EMBEDPOOL_TEST_HOST_CUBLASLT)
 using TestDevice = HostCublasLtDevice;
 #else
-using TestDevice = cuda::HostDevice;
+using TestDevice = GuardedDevice<cuda::HostDevice>;
 #endif
 
 template <class F>
@@ -99,7 +100,8 @@ double relative_error(const std::vector<A>& got, const std::vector<B>& expected)
   for (std::size_t i = 0; i < got.size(); ++i) {
     largest = std::max(largest, std::abs(static_cast<double>(expected[i])));
     const double difference = std::abs(static_cast<double>(got[i]) - static_cast<double>(expected[i]));
-    if (!(difference <= error)) error = difference;  // NaN counts as an error
+    if (std::isnan(difference)) return difference;  // which is smaller than no bound
+    error = std::max(error, difference);
   }
   return largest > 0 ? error / largest : error;
 }
