@@ -13,20 +13,25 @@
 #include "embedpool/cuda/cuda_device.cuh"
 #elif defined(EMBEDPOOL_TEST_HOST_CUBLASLT)
 #include "cuda/gpu/host_cublaslt.hpp"
-#else
+#elif defined(EMBEDPOOL_TEST_GUARDED_MEMORY)
 #include "cuda/guarded_device.hpp"
+#else
+#include "embedpool/cuda/host_device.hpp"
 #endif
 
 /// Tests of kernels say what must be true on any device; here is which devices there are: the host, in both orders of
-/// threads and with memory that the test itself may not touch, or the GPU in programs that nvcc compiles with EMBEDPOOL_TEST_ON_GPU (which run no test where there is none).
+/// threads (with EMBEDPOOL_TEST_GUARDED_MEMORY, memory that the test itself may not touch), or the GPU in programs that
+/// nvcc compiles with EMBEDPOOL_TEST_ON_GPU (which run no test where there is none).
 namespace embedpool::test {
 
 #if defined(EMBEDPOOL_TEST_ON_GPU)
 using TestDevice = cuda::CudaDevice;
 #elif defined(EMBEDPOOL_TEST_HOST_CUBLASLT)
 using TestDevice = HostCublasLtDevice;
-#else
+#elif defined(EMBEDPOOL_TEST_GUARDED_MEMORY)
 using TestDevice = GuardedDevice<cuda::HostDevice>;
+#else
+using TestDevice = cuda::HostDevice;
 #endif
 
 template <class F>
