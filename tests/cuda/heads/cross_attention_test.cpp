@@ -10,9 +10,10 @@ TEST_CASE("CrossAttention on a device is the CPU's head, in every variant") {
       for (const Index queries : {1, 3}) {
         CAPTURE(table);
         CAPTURE(queries);
-        test::check_device_head(CrossAttention{queries, 3, table, start}, {12});
+        test::check_device_head(CrossAttention{queries, 3, table, start}, {12, 3, {3, 1, 2}});
       }
-  test::check_device_head(CrossAttention{1, 1, true}, {131});
+  test::check_device_head(CrossAttention{2, 3, true}, {12});
+  test::check_device_head(CrossAttention{1, 1, true}, {67, 2, {2, 1}});
 }
 
 TEST_CASE("LayerTableAttention on a device is the CPU's head") {

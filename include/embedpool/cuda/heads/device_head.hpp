@@ -9,7 +9,7 @@ namespace embedpool::cuda {
 ///   DeviceHead(device, head, params)    uploads the parameters; device.wait() before the next upload
 ///   upload(device, params)              new values of the same shapes
 ///   forward(device, keys, out)          out [B, output_width(D)]; keeps what backward needs
-///   backward(device, keys, de, dkeys)   after forward with the same keys: adds to dkeys [N, D] and to its gradients
+///   backward(device, keys, de, dkeys)   once after forward with the same keys: adds to dkeys [N, D], its gradients
 ///   clear_gradients(device), add_gradients_to(device, dparams)
 ///
 /// Row b of `out` depends on the keys of text b alone, to the bit where the device's products do the same for rows.
