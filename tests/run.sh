@@ -8,7 +8,7 @@ usage() {
 usage: bash tests/run.sh [STAGE...]
 
 Installs missing Debian packages, fetches the two small models that some tests read, then runs the stages
-(without arguments the first five):
+(without arguments the first four):
 
   gcc      GCC, the machine's own instructions: the tests of what depends on them and of models as a whole, the program,
            the examples, and projects that use the installed package or the source tree
@@ -16,8 +16,9 @@ Installs missing Debian packages, fetches the two small models that some tests r
            the fuzzers briefly
   headers  every public header compiles alone, without any -m flag
   arm      the tests of core and kernels, cross-compiled for aarch64 and run under qemu-user
-  cuda     nvcc, where it is installed: every tested kernel compiles for compute capability 8.0, 9.0 and 10.0 and keeps its
-           values in registers; runs the same tests on the GPU, and reports them as skipped where there is none
+  cuda     nvcc: every tested kernel compiles for compute capability 8.0, 9.0 and 10.0 and keeps its values in registers;
+           runs the same tests on the GPU, and reports them as skipped where there is none (the stages before it run them on
+           the host)
   every    GCC as above, and every test of the library (takes as long again as all stages before it)
   benchmarks  builds every benchmark, as for measuring
 
@@ -29,7 +30,7 @@ TEXT
 }
 
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(gcc dev headers arm cuda)
+[ ${#stages[@]} -gt 0 ] || stages=(gcc dev headers arm)
 for stage in "${stages[@]}"; do
   case $stage in
     gcc | dev | headers | arm | cuda | every | benchmarks) ;;
@@ -149,7 +150,8 @@ stage_dev() { EMBEDPOOL_SMOLLM2_GGUF='' build_and_test dev . "$whole_models|^hea
 stage_cuda() {
   local nvcc
   if ! nvcc=$(PATH=$PATH:/usr/local/cuda/bin command -v nvcc); then
-    say "no nvcc: the CUDA part is not compiled"
+    say "no nvcc: the CUDA part cannot be compiled"
+    failed=$((failed + 1))
     return
   fi
   # Its code for 8.0, assembled for all three: the same as the default in half of the time.
