@@ -22,7 +22,8 @@ void calibrate(const CalibrateOptions& options) {
   TextEncoding encoding = text_encoding(options, settings, model);
   encoding.merge_equal = false;  // a text counts as often as it comes
   TextBatches batches(input, std::move(encoding));
-  ForwardPass pass(decoder_of(settings, model), settings.config.mask, AnyCompute::parse(options.compute), options.threads);
+  ForwardPass pass(decoder_of(settings, model), settings.config.mask, AnyCompute::parse(options.compute), options.threads,
+                   options.device);
   CalibrationEstimator estimator(settings.reading.slots(model.decoder().layers()), model.decoder().width());
   Progress progress("calibrate", options.quiet);
   for (TextBatch batch; batches.next(batch);) {

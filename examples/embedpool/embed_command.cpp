@@ -22,7 +22,8 @@ void embed(const EmbedOptions& options) {
   if (options.verbose) std::fprintf(stderr, "embedpool: settings\n%s", describe(settings.config, model).c_str());
   TextInput input(options.input, options.input_format, model.decoder().config().vocabulary);
   TextBatches batches(input, text_encoding(options, settings, model));
-  ForwardPass pass(decoder_of(settings, model), settings.config.mask, AnyCompute::parse(options.compute), options.threads);
+  ForwardPass pass(decoder_of(settings, model), settings.config.mask, AnyCompute::parse(options.compute), options.threads,
+                   options.device);
   pass.prepare(settings.reading);
   const auto output = EmbeddingOutput::open(options.output, options.format);
   Progress progress("embed", options.quiet);

@@ -105,6 +105,11 @@ void add_run_options(CLI::App& command, EmbeddingOptions& options) {
                   "they are and rounds activations to 8 bits: about twice as fast; bf16 is for machines with bfloat16 "
                   "instructions")
       ->type_name("TYPE")->check(CLI::IsMember({"f32", "bf16", "int8"}))->capture_default_str()->group(group);
+  command
+      .add_option("--device", options.device,
+                  "cpu, or cuda: the model, readers and heads on an NVIDIA GPU, by f32 or bf16, for programs that were built "
+                  "with it")
+      ->type_name("NAME")->check(CLI::IsMember({"cpu", "cuda"}))->capture_default_str()->group(group);
   command.add_option("--threads", options.threads, "threads to use. Default: the cores. Results do not depend on it")
       ->type_name("N")->check(CLI::Range(1, 4096))->group(group);
   command

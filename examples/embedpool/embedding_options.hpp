@@ -17,7 +17,7 @@ struct EmbeddingOptions {
   std::optional<bool> append_eos{}, prepend_bos{}, normalize{};
   bool exclude_prompt = false;
   std::vector<std::string> instructions{};  ///< TASK=TEXT each: what stands in front of the queries of a task
-  std::string head{}, calibration{}, compute = "f32";
+  std::string head{}, calibration{}, compute = "f32", device = "cpu";
   bool strict = false, quiet = false, verbose = false;
   Index threads = 0, batch_tokens = 1024;
   InputFormat input_format = InputFormat::automatic;

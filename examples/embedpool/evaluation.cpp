@@ -63,7 +63,8 @@ std::vector<io::Json> evaluate_tasks(const EmbeddingOptions& options, const Mode
   const StopSignal stop;
   Settings settings = resolve(options, model);
   if (options.verbose) std::fprintf(stderr, "embedpool: settings\n%s", describe(settings.config, model).c_str());
-  ForwardPass pass(decoder_of(settings, model), settings.config.mask, AnyCompute::parse(options.compute), options.threads);
+  ForwardPass pass(decoder_of(settings, model), settings.config.mask, AnyCompute::parse(options.compute), options.threads,
+                   options.device);
   pass.prepare(settings.reading);
   ThreadPool executor(options.threads);
   std::map<std::string, EmbeddedTable> tables;  // by instruction

@@ -5,6 +5,7 @@
 
 #include "embedpool/pooling/calibration_stream.hpp"
 #include "embedpool/pooling/pooling.hpp"
+#include "gpu/gpu_pass.hpp"
 
 namespace embedpool::program {
 namespace {
@@ -74,8 +75,12 @@ class ForwardPass::Sink::Group {
   std::span<Sink* const> sinks_;
 };
 
-ForwardPass::ForwardPass(const Decoder<float>& decoder, const AnyMask& mask, const AnyCompute& compute, Index threads)
-    : decoder_(decoder.with_compute(compute)), mask_(as_trained(mask, decoder.trained_window())), executor_(threads) {}
+ForwardPass::ForwardPass(const Decoder<float>& decoder, const AnyMask& mask, const AnyCompute& compute, Index threads,
+                         std::string_view device)
+    : decoder_(decoder.with_compute(compute)), mask_(as_trained(mask, decoder.trained_window())), executor_(threads) {
+  if (device == "cuda") gpu_ = gpu_pass(decoder, mask_, compute);
+}
+ForwardPass::~ForwardPass() = default;
 
 void ForwardPass::run(const Batch& batch, std::span<Sink* const> sinks) {
   decoder_.forward(batch, mask_, Sink::Group(sinks), workspace_, executor_, LastState::normalized);
@@ -88,6 +93,7 @@ void ForwardPass::prepare(Reading& reading) {
 }
 
 std::vector<Matrix<float>> ForwardPass::embed(const Batch& batch, std::span<const Reading> readings) {
+  if (gpu_) return gpu_->embed(batch, readings);
   using Stream = PoolingStream<float, RunTimePooling, ThreadPool>;
   std::vector<std::unique_ptr<Sink::Of<Stream>>> streams;
   std::vector<Sink*> sinks;
@@ -108,6 +114,13 @@ std::vector<Matrix<float>> ForwardPass::embed(const Batch& batch, std::span<cons
 }
 
 void ForwardPass::add_keys(const Batch& batch, const Reading& reading, KeyCache<float>& cache) {
+  if (gpu_) {
+    const Matrix<float> keys = gpu_->keys(batch, {&reading, 1}).front();
+    const KeyLayout layout(reading.tokens, batch.segments(), reading.layers.count(decoder_.layers()));
+    for (Index b = 0; b < batch.segments().size(); ++b)
+      cache.add({rows_of(keys).middle_rows(layout.first_key(b), layout.keys(b)), layout.kinds(b)});
+    return;
+  }
   const RunTimePooling pooling{reading.layers, reading.tokens, reading.head};
   Sink::Of<PoolingStream<float, RunTimePooling, ThreadPool>> sink(
       pooling, reading.params, batch.segments(), decoder_.layers(), decoder_.width(), executor_,
@@ -119,6 +132,17 @@ void ForwardPass::add_keys(const Batch& batch, const Reading& reading, KeyCache<
 
 void ForwardPass::calibrate(const Batch& batch, std::span<const Reading> readings,
                             std::span<CalibrationEstimator> estimators) {
+  if (gpu_) {
+    const std::vector<Matrix<float>> keys = gpu_->keys(batch, readings);
+    for (std::size_t i = 0; i < readings.size(); ++i) {
+      const KeyLayout layout(readings[i].tokens, batch.segments(), readings[i].layers.count(decoder_.layers()));
+      for (Index b = 0; b < batch.segments().size(); ++b) {
+        estimators[i].next_text();
+        estimators[i].add<float>(layout.kinds(b), rows_of(keys[i]).middle_rows(layout.first_key(b), layout.keys(b)));
+      }
+    }
+    return;
+  }
   using Stream = CalibrationStream<AnyLayers, AnyTokens>;
   std::vector<std::unique_ptr<Sink::Of<Stream>>> streams;
   std::vector<Sink*> sinks;

@@ -2,6 +2,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "embedpool/attention/any_mask.hpp"
@@ -33,11 +34,17 @@ struct Reading {
 /// The mask that `mask` means for a model with a causal window (0: none): see with_trained_window.
 AnyMask as_trained(const AnyMask& mask, Index window);
 
+class GpuPass;
+
 /// Forward passes of a decoder under one mask, each read in as many ways as wanted.
 class ForwardPass {
  public:
   /// `mask` causal means as the model was trained, with its window. `threads` 0: the cores that the process may use.
-  ForwardPass(const Decoder<float>& decoder, const AnyMask& mask, const AnyCompute& compute, Index threads);
+  /// `device` cuda: passes run on a GPU.
+  /// Errors: Error when the GPU is wanted and cannot be had
+  ForwardPass(const Decoder<float>& decoder, const AnyMask& mask, const AnyCompute& compute, Index threads,
+              std::string_view device);
+  ~ForwardPass();
 
   /// Does the work of the reading's head that its parameters leave the same for all batches.
   void prepare(Reading& reading);
@@ -61,6 +68,7 @@ class ForwardPass {
   AnyMask mask_;
   ThreadPool executor_;
   DecoderWorkspace<float> workspace_;
+  std::unique_ptr<GpuPass> gpu_;  ///< null on the CPU
 };
 
 }  // namespace embedpool::program

@@ -146,7 +146,7 @@ LayersRun run_layers(const LayersOptions& options, const Model& model) {
   if (options.verbose) std::fprintf(stderr, "embedpool: settings\n%s", describe(run.settings.config, model).c_str());
 
   ForwardPass pass(decoder_of(run.settings, model), all.config.mask, AnyCompute::parse(options.compute),
-                   options.threads);
+                   options.threads, options.device);
   pass.prepare(all.reading);
   ThreadPool executor(options.threads);
   const TextEncoding encoding = text_encoding(options, all, model);

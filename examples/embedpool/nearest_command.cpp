@@ -49,7 +49,8 @@ void nearest(const NearestOptions& options) {
   if (options.corpus == "-" || options.queries == "-") throw ShapeError("nearest: corpus and queries must be files");
   const Model model(options.model);
   Settings settings = resolve(options, model);
-  ForwardPass pass(decoder_of(settings, model), settings.config.mask, AnyCompute::parse(options.compute), options.threads);
+  ForwardPass pass(decoder_of(settings, model), settings.config.mask, AnyCompute::parse(options.compute), options.threads,
+                   options.device);
   pass.prepare(settings.reading);
   Progress progress("embed", options.quiet);
   const Embedded corpus = embed(options.corpus, options, settings, model, pass, progress);

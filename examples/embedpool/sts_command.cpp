@@ -111,7 +111,8 @@ void sts(const StsOptions& options) {
   std::vector<Row> rows = readings_of(options, model);
   const Settings settings = resolve(options, model);
   const ScoredPairs pairs = ScoredPairs::read(options.pairs);
-  ForwardPass pass(decoder_of(settings, model), settings.config.mask, AnyCompute::parse(options.compute), options.threads);
+  ForwardPass pass(decoder_of(settings, model), settings.config.mask, AnyCompute::parse(options.compute), options.threads,
+                   options.device);
   const bool calibrated = !options.calibration_texts.empty();
   if (calibrated) calibrate(rows, options, settings, model, pass);
   embed(rows, pairs.texts, options, settings, model, pass);

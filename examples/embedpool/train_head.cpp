@@ -55,7 +55,7 @@ class NumberedTexts {
 KeyCache<float> computed_keys(const NumberedTexts& numbered, TrainingJob& job) {
   const TrainOptions& options = job.options;
   ForwardPass pass(decoder_of(job.settings, job.model), job.settings.config.mask, AnyCompute::parse(options.compute),
-                   options.threads);
+                   options.threads, options.device);
   KeyCache<float> cache(job.model.decoder().width());
   Progress progress(options.label + "keys", options.quiet);
   Batch batch;

@@ -41,6 +41,7 @@ std::string TrainingJob::description() const {
                    {"seed", learning.seed},
                    {"max_tokens", options.max_tokens.value_or(0)},
                    {"freeze_backbone", options.freeze_backbone}};
+  if (options.device != "cpu") json["device"] = {options.device, options.compute};
   if (learning.false_negative_margin) json["false_negative_margin"] = *learning.false_negative_margin;
   if (options.freeze_backbone) {
     json["compute"] = options.compute;

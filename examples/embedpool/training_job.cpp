@@ -105,7 +105,7 @@ TrainingText TrainingJob::text(const std::string& text, Index group, bool is_que
 void TrainingJob::calibrate() {
   const Index examples = static_cast<Index>(data.examples.size());
   const Index count = std::min(examples, std::max<Index>(1, options.calibration_texts / 2));
-  ForwardPass pass(decoder_of(settings, model), settings.config.mask, AnyCompute{}, options.threads);
+  ForwardPass pass(decoder_of(settings, model), settings.config.mask, AnyCompute{}, options.threads, options.device);
   CalibrationEstimator estimator(settings.reading.slots(model.decoder().layers()), model.decoder().width());
   Progress progress(options.label + "calibrate", options.quiet);
   Batch batch;

@@ -2,6 +2,8 @@
 #include <string>
 
 #include "embedpool/train/batch_plan.hpp"
+#include "embedpool/pooling/pooling.hpp"
+#include "embedpool/train/trained_embedder.hpp"
 #include "embedpool/train/trainer.hpp"
 #include "forward_pass.hpp"
 #include "model.hpp"
@@ -37,6 +39,10 @@ class TrainingJob {
   /// The learning rate of the head: the flag's, or what suits the kind of head.
   double head_rate() const { return options.learning.head_rate.value_or(default_head_rate(settings.reading.head.name())); }
   TrainingSettings training_settings() const;
+  /// How many blocks keep what backward reads; the others are computed again.
+  Index kept_blocks() const noexcept {
+    return options.learning.kept_blocks < 0 ? DecoderTraining<float>::every_block : options.learning.kept_blocks;
+  }
   /// Everything that decides the bits of the result, for checkpoints to compare.
   std::string description() const;
   std::string file(const char* name) const { return options.output + "/" + name; }
@@ -54,6 +60,9 @@ class TrainingJob {
 /// Refuses data, batches and tasks of --no-in-batch-negatives that a training with these flags would refuse, before a long
 /// one begins.
 void check_data(const TrainOptions& options);
+
+/// A model whose LoRA pairs and head are trained.
+using BackboneInTraining = TrainedEmbedder<float, AnyMask, Pooling<AnyLayers, AnyTokens, AnyHead>>;
 
 /// Trains LoRA pairs and the head together; the result lies in the job's settings. False when interrupted.
 bool train_backbone(TrainingJob& job);

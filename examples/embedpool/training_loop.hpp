@@ -25,6 +25,13 @@ inline Matryoshka<LearnedScale<float>> chosen_loss(const LearningOptions& option
   return loss;
 }
 
+/// What makes a job's texts for a model that reads all of them.
+inline auto text_maker(TrainingJob& job) {
+  return [&job](const std::string& text, Index group, bool is_query, const TrainingData& from) {
+    return job.text(text, group, is_query, from);
+  };
+}
+
 /// The steps of a job on a model whose texts `text_of(string, group, is_query, data)` makes; with a log, looks at held-out
 /// data, checkpoints and progress. False when interrupted: the checkpoint is written.
 template <TrainableModel TrainedModel, class TextOf>

@@ -1,0 +1,26 @@
+#include "../training_loop.hpp"
+#include "embedpool/cuda/heads/any_head.cuh"
+#include "embedpool/cuda/trained_embedder.cuh"
+#include "gpu_training.hpp"
+#include "require_gpu.cuh"
+
+namespace embedpool::program {
+namespace {
+
+template <cuda::DeviceElement T>
+bool run(BackboneInTraining& trained, Index width, TrainingJob& job, ThreadPool& executor) {
+  using Model = cuda::DeviceTrainedEmbedder<T, cuda::CudaDevice, AnyMask, BackboneInTraining::Pooling>;
+  cuda::CudaDevice gpu;
+  Model on_gpu(gpu, trained, job.kept_blocks());
+  return run_job(on_gpu, width, job, text_maker(job), executor);
+}
+
+}  // namespace
+
+bool run_job_on_gpu(BackboneInTraining& trained, Index width, TrainingJob& job, ThreadPool& executor) {
+  const AnyCompute compute = AnyCompute::parse(job.options.compute);
+  require_gpu(compute);
+  return compute.name() == "bf16" ? run<bf16>(trained, width, job, executor) : run<float>(trained, width, job, executor);
+}
+
+}  // namespace embedpool::program
