@@ -1,4 +1,5 @@
 #pragma once
+#include <csetjmp>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -23,7 +24,7 @@
 namespace embedpool::cuda {
 
 /// Functions that run in turn on one thread, each on a stack of its own until it pauses: the threads of a block on the
-/// host. Needs POSIX <ucontext.h>.
+/// host. Needs POSIX <ucontext.h>, and no -D_FORTIFY_SOURCE, which refuses jumps between stacks.
 ///
 /// Errors  what a function throws comes out of resume(), which then counts it as ended
 class Fibers {
@@ -39,7 +40,7 @@ class Fibers {
   Fibers(const Fibers&) = delete;
   Fibers& operator=(const Fibers&) = delete;
 
-  /// Makes every fiber begin again.
+  /// Makes every fiber begin again. Requires  none was left in the middle
   void restart() {
     for (Fiber& fiber : fibers_) fiber.state = State::fresh;
   }
@@ -48,15 +49,16 @@ class Fibers {
   /// Runs fiber i until it pauses or ends. Requires  !ended(i)
   void resume(int i) {
     Fiber& fiber = at(i);
-    if (fiber.state == State::fresh) begin(fiber, i);
     current_ = i;
-    switch_to(fiber);
+    const bool is_new = fiber.stack == nullptr;
+    if (is_new) make(fiber, i);
+    fiber.state = State::running;
+    switch_to(fiber, is_new);
     if (fiber.error) std::rethrow_exception(std::exchange(fiber.error, nullptr));
   }
   /// Back to whoever called resume. Requires  a fiber runs
   void pause() {
-    Fiber& fiber = at(current_);
-    switch_back(fiber, false);
+    switch_back(at(current_));
   }
 
  private:
@@ -64,7 +66,7 @@ class Fibers {
   enum class State { fresh, running, ended };
   using Stack = std::unique_ptr<std::byte[]>;
   struct Fiber {
-    ucontext_t context{};
+    std::jmp_buf place{};  // where it paused
     Stack stack{};
     std::exception_ptr error{};
     State state = State::fresh;
@@ -85,55 +87,69 @@ class Fibers {
     return stack;
   }
 
-  void begin(Fiber& fiber, int i) {
-    if (!fiber.stack) fiber.stack = new_stack();
-    getcontext(&fiber.context);
-    fiber.context.uc_stack.ss_sp = fiber.stack.get();
-    fiber.context.uc_stack.ss_size = stack_bytes;
-    fiber.context.uc_link = nullptr;  // a fiber ends by switching back for good
+  /// A stack that begins in `entry`.
+  void make(Fiber& fiber, int i) {
+    fiber.stack = new_stack();
+    getcontext(&first_);
+    first_.uc_stack.ss_sp = fiber.stack.get();
+    first_.uc_stack.ss_size = stack_bytes;
+    first_.uc_link = nullptr;  // a fiber never ends: it pauses behind its last run
     // makecontext passes ints alone: the pointer goes in two halves.
     const auto self = reinterpret_cast<std::uintptr_t>(this);
-    makecontext(&fiber.context, reinterpret_cast<void (*)()>(&Fibers::entry), 3, static_cast<unsigned>(self >> 32),
+    makecontext(&first_, reinterpret_cast<void (*)()>(&Fibers::entry), 3, static_cast<unsigned>(self >> 32),
                 static_cast<unsigned>(self), i);
-    fiber.state = State::running;
   }
   static void entry(unsigned high, unsigned low, int i) {
     auto* const self = reinterpret_cast<Fibers*>((static_cast<std::uintptr_t>(high) << 32) | low);
     Fiber& fiber = self->at(i);
     self->arrived(nullptr);
-    try {
-      self->body_(i);
-    } catch (...) {
-      fiber.error = std::current_exception();
+    for (;;) {
+      try {
+        self->body_(i);
+      } catch (...) {
+        fiber.error = std::current_exception();
+      }
+      fiber.state = State::ended;
+      self->switch_back(fiber);
     }
-    fiber.state = State::ended;
-    self->switch_back(fiber, true);
+  }
+
+  // A new stack takes a context; from then on jumps do, which unlike swapcontext make no call of the system.
+  void switch_to(Fiber& fiber, bool is_new) {
+    void* shadow = nullptr;
+    leaving(&shadow, fiber.stack.get(), stack_bytes);
+    if (_setjmp(caller_) == 0) {
+      if (is_new)
+        setcontext(&first_);
+      else
+        _longjmp(fiber.place, 1);
+    }
+    arrived_at_caller(shadow);
+  }
+  void switch_back(Fiber& fiber) {
+    leaving(&fiber.shadow, caller_stack_, caller_bytes_);
+    if (_setjmp(fiber.place) == 0) _longjmp(caller_, 1);
+    arrived(fiber.shadow);
   }
 
 #ifdef EMBEDPOOL_FIBERS_UNDER_ASAN
-  void switch_to(Fiber& fiber) {
-    void* shadow = nullptr;
-    __sanitizer_start_switch_fiber(&shadow, fiber.stack.get(), stack_bytes);
-    swapcontext(&caller_, &fiber.context);
-    __sanitizer_finish_switch_fiber(shadow, nullptr, nullptr);
-  }
-  void switch_back(Fiber& fiber, bool for_good) {
-    __sanitizer_start_switch_fiber(for_good ? nullptr : &fiber.shadow, caller_stack_, caller_bytes_);
-    swapcontext(&fiber.context, &caller_);
-    arrived(fiber.shadow);
+  static void leaving(void** shadow, const void* stack, std::size_t bytes) {
+    __sanitizer_start_switch_fiber(shadow, stack, bytes);
   }
   void arrived(void* shadow) { __sanitizer_finish_switch_fiber(shadow, &caller_stack_, &caller_bytes_); }
+  static void arrived_at_caller(void* shadow) { __sanitizer_finish_switch_fiber(shadow, nullptr, nullptr); }
+#else
+  static void leaving(void**, const void*, std::size_t) {}
+  void arrived(void*) {}
+  static void arrived_at_caller(void*) {}
+#endif
   const void* caller_stack_ = nullptr;
   std::size_t caller_bytes_ = 0;
-#else
-  void switch_to(Fiber& fiber) { swapcontext(&caller_, &fiber.context); }
-  void switch_back(Fiber& fiber, bool) { swapcontext(&fiber.context, &caller_); }
-  void arrived(void*) {}
-#endif
 
   std::function<void(int)> body_;
   std::vector<Fiber> fibers_;
-  ucontext_t caller_{};
+  ucontext_t first_{};
+  std::jmp_buf caller_{};
   int current_ = 0;
 };
 
