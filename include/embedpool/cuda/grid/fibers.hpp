@@ -1,5 +1,4 @@
 #pragma once
-#include <csetjmp>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -19,12 +18,15 @@
 #endif
 #ifdef EMBEDPOOL_FIBERS_UNDER_ASAN
 #include <sanitizer/common_interface_defs.h>
+#define EMBEDPOOL_FIBERS_JUMP __attribute__((no_sanitize("address", "undefined")))
+#else
+#define EMBEDPOOL_FIBERS_JUMP
 #endif
 
 namespace embedpool::cuda {
 
 /// Functions that run in turn on one thread, each on a stack of its own until it pauses: the threads of a block on the
-/// host. Needs POSIX <ucontext.h>, and no -D_FORTIFY_SOURCE, which refuses jumps between stacks.
+/// host. Needs POSIX <ucontext.h>.
 ///
 /// Errors  what a function throws comes out of resume(), which then counts it as ended
 class Fibers {
@@ -65,8 +67,9 @@ class Fibers {
   static constexpr std::size_t stack_bytes = 256 * 1024;  // sanitizers want much more than the code itself
   enum class State { fresh, running, ended };
   using Stack = std::unique_ptr<std::byte[]>;
+  using Place = void* [5];
   struct Fiber {
-    std::jmp_buf place{};  // where it paused
+    Place place{};  // where it paused
     Stack stack{};
     std::exception_ptr error{};
     State state = State::fresh;
@@ -114,21 +117,24 @@ class Fibers {
     }
   }
 
-  // A new stack takes a context; from then on jumps do, which unlike swapcontext make no call of the system.
+  // A new stack takes a context; from then on jumps do, which unlike swapcontext make no call of the system. Sanitizers
+  // are told of the switch, and must not take the jump for a frame that is left: they would clear the whole stack's marks.
+  [[gnu::noinline]] EMBEDPOOL_FIBERS_JUMP void jump(Place& here, Place& there, bool is_new) {
+    if (__builtin_setjmp(here) != 0) return;
+    if (is_new) setcontext(&first_);
+    jump_to(there);
+  }
+  [[gnu::noinline]] EMBEDPOOL_FIBERS_JUMP static void jump_to(Place& there) { __builtin_longjmp(there, 1); }
+
   void switch_to(Fiber& fiber, bool is_new) {
     void* shadow = nullptr;
     leaving(&shadow, fiber.stack.get(), stack_bytes);
-    if (_setjmp(caller_) == 0) {
-      if (is_new)
-        setcontext(&first_);
-      else
-        _longjmp(fiber.place, 1);
-    }
+    jump(caller_, fiber.place, is_new);
     arrived_at_caller(shadow);
   }
   void switch_back(Fiber& fiber) {
     leaving(&fiber.shadow, caller_stack_, caller_bytes_);
-    if (_setjmp(fiber.place) == 0) _longjmp(caller_, 1);
+    jump(fiber.place, caller_, false);
     arrived(fiber.shadow);
   }
 
@@ -149,7 +155,7 @@ class Fibers {
   std::function<void(int)> body_;
   std::vector<Fiber> fibers_;
   ucontext_t first_{};
-  std::jmp_buf caller_{};
+  Place caller_{};
   int current_ = 0;
 };
 
