@@ -1,5 +1,7 @@
 #pragma once
 // The five designs as the golden files have them: heads of the paper's released code on any decoder.
+#include "embedpool/io/load_decoder.hpp"
+#include "embedpool/io/peft_adapter.hpp"
 #include "embedpool/pooling/aliases.hpp"
 #include "embedpool/pooling/heads/perceiver_head.hpp"
 #include "model/golden_support.hpp"
@@ -63,6 +65,35 @@ void with_design(Index design, const std::string& model, Index width, F&& f) {
     case 5: return f(Bidirectional{}, pooled(LayerMeans{}), stored.params);
     default: FAIL("no design ", design);
   }
+}
+
+/// Every embedding of the file of designs against run(design, decoder, model, batch), adapters merged.
+template <class Run>
+void check_golden_designs(const Run& run) {
+  const auto file = io::SafetensorsFile::open(golden_directory() / "designs.safetensors");
+  const auto models = io::Json::parse(file.metadata().at("models"));
+  Index compared = 0;
+  for (auto entry = models.begin(); entry != models.end(); ++entry) {
+    const std::string model = entry.key();
+    const io::Json& variants = entry->at("variants");
+    CAPTURE(model);
+    const auto base = io::load_decoder(golden_directory() / "models" / model);
+    const Batch batch = batch_of(file, model + ".");
+    for (auto adapter = variants.begin(); adapter != variants.end(); ++adapter) {
+      const std::string variant = adapter.key();
+      CAPTURE(variant);
+      const auto folder = golden_directory() / "designs" / (model + "-" + variant);
+      const auto decoder = variant == "plain" ? base : merged(base, io::load_peft_adapter(folder, base.config()));
+      for (const Index design : adapter->template get<std::vector<Index>>()) {
+        CAPTURE(design);
+        const std::string name = model + "." + variant + ".design" + std::to_string(design) + ".out";
+        // Unit vectors; plain float32 was measured at 6e-7.
+        CHECK(largest_difference(run(design, decoder, model, batch), matrix<float>(file.at(name))) < 1e-5);
+        ++compared;
+      }
+    }
+  }
+  CHECK(compared > 0);
 }
 
 }  // namespace embedpool::test

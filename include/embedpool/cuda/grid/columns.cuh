@@ -13,27 +13,34 @@ namespace embedpool::cuda {
 template <class T>
 inline constexpr int pack_size = 16 / static_cast<int>(sizeof(T));
 
-/// Values that move as one access when there are pack_size<T> of them.
+/// Values that move as one access.
 template <class T, int n>
-struct alignas(n == pack_size<T> ? 16 : alignof(T)) Pack {
+struct alignas(n * sizeof(T)) Pack {
   T values[n];
 };
 
-/// n neighbouring values as floats. Requires  n is 1, or pack_size<T> and p is aligned to 16 bytes
+/// n neighbouring values as floats, in accesses of at most 16 bytes.
+/// Requires  n a power of two, p aligned to min(16, n sizeof(T)) bytes
 template <int n, DeviceElement T>
 EMBEDPOOL_DEVICE std::array<float, n> load(const T* p) {
-  const auto pack = *reinterpret_cast<const Pack<T, n>*>(p);
+  constexpr int step = n < pack_size<T> ? n : pack_size<T>;
   std::array<float, n> values;
-  for (int i = 0; i < n; ++i) values[static_cast<std::size_t>(i)] = widened(pack.values[i]);
+  for (int first = 0; first < n; first += step) {
+    const auto pack = *reinterpret_cast<const Pack<T, step>*>(p + first);
+    for (int i = 0; i < step; ++i) values[static_cast<std::size_t>(first + i)] = widened(pack.values[i]);
+  }
   return values;
 }
 
 /// The way back, rounded.
 template <DeviceElement T, std::size_t n>
 EMBEDPOOL_DEVICE void store(T* p, const std::array<float, n>& values) {
-  Pack<T, static_cast<int>(n)> pack;
-  for (std::size_t i = 0; i < n; ++i) pack.values[i] = rounded<T>(values[i]);
-  *reinterpret_cast<Pack<T, static_cast<int>(n)>*>(p) = pack;
+  constexpr int count = static_cast<int>(n), step = count < pack_size<T> ? count : pack_size<T>;
+  for (int first = 0; first < count; first += step) {
+    Pack<T, step> pack;
+    for (int i = 0; i < step; ++i) pack.values[i] = rounded<T>(values[static_cast<std::size_t>(first + i)]);
+    *reinterpret_cast<Pack<T, step>*>(p + first) = pack;
+  }
 }
 
 /// Whether every row of a matrix can be read in whole packs.
@@ -47,6 +54,11 @@ template <class T>
 constexpr bool in_packs(const T* vector) noexcept {
   return reinterpret_cast<std::uintptr_t>(vector) % 16 == 0;
 }
+
+/// The one that fewer of fit into 16 bytes. A kernel that reads matrices of several element types side by side takes
+/// for_columns<Wider<A, B>>: every access is one of a power of two of bytes, and neighbours' accesses touch.
+template <class A, class B>
+using Wider = std::conditional_t<(sizeof(A) < sizeof(B)), B, A>;
 
 /// Calls f(n, j) for the columns [j, j + n) that fall to this thread, in rising order: n is an integral constant,
 /// pack_size<T> when `packs` says that all accesses are aligned, else 1. Neighbouring threads get neighbouring columns.

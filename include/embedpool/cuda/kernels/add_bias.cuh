@@ -18,10 +18,10 @@ struct AddBias {
   template <GridThread G>
   EMBEDPOOL_DEVICE void operator()(const G& thread) const {
     for_stripe<Wider<T, float>>(thread, y.cols, in_packs(y) && in_packs(bias), [&](auto n, Index row, Index j) {
-      auto values = load_group<n>(static_cast<const T*>(y.row_data(row) + j));
-      const auto added = load_group<n>(bias + j);
+      auto values = load<n>(static_cast<const T*>(y.row_data(row) + j));
+      const auto added = load<n>(bias + j);
       for (std::size_t i = 0; i < n; ++i) values[i] += added[i];
-      store_group(y.row_data(row) + j, values);
+      store(y.row_data(row) + j, values);
     });
   }
 };
@@ -41,10 +41,10 @@ struct AddRows {
   template <GridThread G>
   EMBEDPOOL_DEVICE void operator()(const G& thread) const {
     for_stripe<Wider<From, To>>(thread, y.cols, in_packs(x) && in_packs(y), [&](auto n, Index row, Index j) {
-      auto values = load_group<n>(static_cast<const To*>(y.row_data(row) + j));
-      const auto added = load_group<n>(x.row_data(row) + j);
+      auto values = load<n>(static_cast<const To*>(y.row_data(row) + j));
+      const auto added = load<n>(x.row_data(row) + j);
       for (std::size_t i = 0; i < n; ++i) values[i] += added[i];
-      store_group(y.row_data(row) + j, values);
+      store(y.row_data(row) + j, values);
     });
   }
 };

@@ -1,6 +1,6 @@
 #pragma once
 #include "embedpool/cuda/device_buffer.hpp"
-#include "embedpool/cuda/kernels/mixed_columns.cuh"
+#include "embedpool/cuda/grid/columns.cuh"
 
 namespace embedpool::cuda {
 
@@ -48,13 +48,13 @@ EMBEDPOOL_DEVICE void sum_columns(const G& thread, Index rows, Index slice, bool
     thread.synchronize();
     if (thread.warp() > 0 || j >= sums.cols) return;
     float* const to = sums.row_data(part) + j;
-    if (adds) own = load_group<n>(static_cast<const float*>(to));
+    if (adds) own = load<n>(static_cast<const float*>(to));
     for (std::size_t i = 0; i < width; ++i) {
       float sum = of_warps[place(0, i)];
       for (int warp = 1; warp < column_sum_threads / warp_size; ++warp) sum += of_warps[place(warp, i)];
       own[i] = adds ? own[i] + sum : sum;
     }
-    store_group(to, own);
+    store(to, own);
   };
   if (packs)
     run(std::integral_constant<int, pack_size<T>>{});
@@ -78,7 +78,7 @@ struct ColumnSum {
   template <GridThread G>
   EMBEDPOOL_DEVICE void operator()(const G& thread) const {
     sum_columns<T>(thread, x.rows, slice, packs(), adds, sums,
-                   [&](auto n, Index row, Index j) { return load_group<n>(x.row_data(row) + j); });
+                   [&](auto n, Index row, Index j) { return load<n>(x.row_data(row) + j); });
   }
 
  private:

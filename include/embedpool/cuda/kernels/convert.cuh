@@ -18,7 +18,7 @@ struct Convert {
   template <GridThread G>
   EMBEDPOOL_DEVICE void operator()(const G& thread) const {
     for_stripe<Wider<From, To>>(thread, from.cols, in_packs(from) && in_packs(to), [&](auto n, Index row, Index j) {
-      store_group(to.row_data(row) + j, load_group<n>(from.row_data(row) + j));
+      store(to.row_data(row) + j, load<n>(from.row_data(row) + j));
     });
   }
 };
@@ -37,7 +37,7 @@ struct Fill {
     for_stripe<T>(thread, to.cols, in_packs(to), [&](auto n, Index row, Index j) {
       std::array<float, n> values;
       for (float& each : values) each = value;
-      store_group(to.row_data(row) + j, values);
+      store(to.row_data(row) + j, values);
     });
   }
 };

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "embedpool/core/counter_random.hpp"
-#include "embedpool/cuda/kernels/mixed_columns.cuh"
+#include "embedpool/cuda/grid/columns.cuh"
 #include "embedpool/cuda/packed_texts.hpp"
 
 namespace embedpool::cuda {
@@ -67,9 +67,9 @@ struct DropoutForward {
     T* const to = out.row_data(thread.block());
     const std::uint64_t key = coins.key(thread.block());
     for_columns<T>(thread, x.cols, in_packs(x) && in_packs(out), [&](auto n, Index j) {
-      auto values = load_group<n>(from + j);
+      auto values = load<n>(from + j);
       for (int i = 0; i < n; ++i) values[static_cast<std::size_t>(i)] *= coins.factor(key, j + i);
-      store_group(to + j, values);
+      store(to + j, values);
     });
   }
 };
@@ -93,11 +93,11 @@ struct DropoutBackward {
     U* const to = dx.row_data(thread.block());
     const std::uint64_t key = coins.key(thread.block());
     for_columns<Wider<T, U>>(thread, dx.cols, in_packs(dy) && in_packs(dx), [&](auto n, Index j) {
-      const auto values = load_group<n>(from + j);
-      auto sums = load_group<n>(static_cast<const U*>(to + j));
+      const auto values = load<n>(from + j);
+      auto sums = load<n>(static_cast<const U*>(to + j));
       for (int i = 0; i < n; ++i)
         sums[static_cast<std::size_t>(i)] += coins.factor(key, j + i) * values[static_cast<std::size_t>(i)];
-      store_group(to + j, sums);
+      store(to + j, sums);
     });
   }
 };

@@ -1,6 +1,6 @@
 #pragma once
 #include "embedpool/core/types.hpp"
-#include "embedpool/cuda/kernels/mixed_columns.cuh"
+#include "embedpool/cuda/grid/columns.cuh"
 
 namespace embedpool::cuda {
 
@@ -24,9 +24,9 @@ struct EmbeddingGather {
     const T* const from = table.row_data(ids[thread.block()]);
     float* const to = out.row_data(thread.block());
     for_columns<float>(thread, out.cols, in_packs(table) && in_packs(out), [&](auto n, Index j) {
-      auto values = load_group<n>(from + j);
+      auto values = load<n>(from + j);
       for (float& value : values) value *= scale;
-      store_group(to + j, values);
+      store(to + j, values);
     });
   }
 };

@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "embedpool/cuda/grid/reduce.cuh"
-#include "embedpool/cuda/kernels/mixed_columns.cuh"
+#include "embedpool/cuda/grid/columns.cuh"
 #include "embedpool/cuda/packed_texts.hpp"
 #include "embedpool/kernels/rotary_style.hpp"
 
@@ -90,7 +90,7 @@ struct HeadNormRotary {
             pair.b[k] *= scale * gains.b[k];
           }
         }
-        const auto c = load_group<n>(cosine + i), s = load_group<n>(sine + i);
+        const auto c = load<n>(cosine + i), s = load<n>(sine + i);
         Pairs<n> turned;
         for (std::size_t k = 0; k < n; ++k) {
           turned.a[k] = pair.a[k] * c[k] - pair.b[k] * (sign * s[k]);
@@ -112,8 +112,8 @@ struct HeadNormRotary {
   /// Pairs [i, i + n) of a head, or of what lies beside a head.
   template <int n, DeviceElement V>
   EMBEDPOOL_DEVICE Pairs<n> load_pairs(const V* head, Index i, Index pairs) const {
-    if (rotary.style == RotaryStyle::halves) return {load_group<n>(head + i), load_group<n>(head + pairs + i)};
-    const auto low = load_group<n>(head + 2 * i), high = load_group<n>(head + 2 * i + n);
+    if (rotary.style == RotaryStyle::halves) return {load<n>(head + i), load<n>(head + pairs + i)};
+    const auto low = load<n>(head + 2 * i), high = load<n>(head + 2 * i + n);
     Pairs<n> pair;
     for (std::size_t k = 0; k < n; ++k) {
       pair.a[k] = 2 * k < n ? low[2 * k] : high[2 * k - n];
@@ -124,8 +124,8 @@ struct HeadNormRotary {
   template <std::size_t n>
   EMBEDPOOL_DEVICE void store_pairs(T* head, Index i, Index pairs, const Pairs<n>& pair) const {
     if (rotary.style == RotaryStyle::halves) {
-      store_group(head + i, pair.a);
-      store_group(head + pairs + i, pair.b);
+      store(head + i, pair.a);
+      store(head + pairs + i, pair.b);
       return;
     }
     std::array<float, n> low, high;
@@ -133,8 +133,8 @@ struct HeadNormRotary {
       low[k] = k % 2 == 0 ? pair.a[k / 2] : pair.b[k / 2];
       high[k] = (n + k) % 2 == 0 ? pair.a[(n + k) / 2] : pair.b[(n + k) / 2];
     }
-    store_group(head + 2 * i, low);
-    store_group(head + 2 * i + static_cast<Index>(n), high);
+    store(head + 2 * i, low);
+    store(head + 2 * i + static_cast<Index>(n), high);
   }
 };
 
@@ -170,7 +170,7 @@ struct HeadNormBackward {
       const Index count = head >= 0 ? head_dim : 0;
       float squares = 0, radial = 0;
       for_lane_groups<group>(lane, count, groups, [&](auto n, Index j) {
-        const auto v = load_group<n>(values + j), d = load_group<n>(dout + j), g = load_group<n>(gain + j);
+        const auto v = load<n>(values + j), d = load<n>(dout + j), g = load<n>(gain + j);
         for (std::size_t k = 0; k < n; ++k) {
           squares += v[k] * v[k];
           radial += g[k] * d[k] * v[k];
@@ -184,10 +184,10 @@ struct HeadNormBackward {
       if (scales != nullptr && head >= 0 && lane == 0) scales[row * heads + head] = scale;
       T* const to = dx.row_data(row) + head * head_dim;
       for_lane_groups<group>(lane, count, groups, [&](auto n, Index j) {
-        const auto v = load_group<n>(values + j), g = load_group<n>(gain + j);
-        auto d = load_group<n>(dout + j);
+        const auto v = load<n>(values + j), g = load<n>(gain + j);
+        auto d = load<n>(dout + j);
         for (std::size_t k = 0; k < n; ++k) d[k] = scale * g[k] * d[k] - radial * v[k];
-        store_group(to + j, d);
+        store(to + j, d);
       });
     });
   }

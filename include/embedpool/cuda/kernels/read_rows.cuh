@@ -1,6 +1,6 @@
 #pragma once
 #include "embedpool/cuda/device_states.hpp"
-#include "embedpool/cuda/kernels/mixed_columns.cuh"
+#include "embedpool/cuda/grid/columns.cuh"
 #include "embedpool/cuda/key_places.hpp"
 
 namespace embedpool::cuda {
@@ -28,7 +28,7 @@ struct ReadRows {
     const T* const from = states.row_data(row);
     float* const to = keys.row_data(places.row(b) + token - read.begin);
     for_columns<float>(thread, keys.cols, in_packs(states.buffer) && in_packs(keys),
-                       [&](auto n, Index j) { store_group(to + j, load_group<n>(from + j)); });
+                       [&](auto n, Index j) { store(to + j, load<n>(from + j)); });
   }
 };
 
@@ -54,10 +54,10 @@ struct ReadRowsBackward {
     const float* const from = dkeys.row_data(places.row(b) + token - read.begin);
     float* const to = dstates.row_data(row);
     for_columns<float>(thread, dkeys.cols, in_packs(dkeys) && in_packs(dstates), [&](auto n, Index j) {
-      auto values = load_group<n>(to + j);
-      const auto added = load_group<n>(from + j);
+      auto values = load<n>(to + j);
+      const auto added = load<n>(from + j);
       for (std::size_t i = 0; i < n; ++i) values[i] += added[i];
-      store_group(to + j, values);
+      store(to + j, values);
     });
   }
 };

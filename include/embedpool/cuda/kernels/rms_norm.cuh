@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "embedpool/cuda/grid/reduce.cuh"
-#include "embedpool/cuda/kernels/mixed_columns.cuh"
+#include "embedpool/cuda/grid/columns.cuh"
 
 namespace embedpool::cuda {
 
@@ -26,15 +26,15 @@ struct RmsNorm {
     Out* const to = out.row_data(thread.block());
     float squares = 0;
     for_columns<In>(thread, x.cols, in_packs(x), [&](auto n, Index j) {
-      for (const float value : load_group<n>(from + j)) squares += value * value;
+      for (const float value : load<n>(from + j)) squares += value * value;
     });
     squares = block_reduce(thread, squares, Sum{}, reinterpret_cast<float*>(thread.shared()));
     const float scale = 1.0f / std::sqrt(squares / static_cast<float>(x.cols) + epsilon);
     for_columns<Wider<In, Out>>(thread, x.cols, in_packs(x) && in_packs(out) && in_packs(gain), [&](auto n, Index j) {
-      auto values = load_group<n>(from + j);
-      const auto gains = load_group<n>(gain + j);
+      auto values = load<n>(from + j);
+      const auto gains = load<n>(gain + j);
       for (std::size_t i = 0; i < n; ++i) values[i] *= scale * gains[i];
-      store_group(to + j, values);
+      store(to + j, values);
     });
   }
 };
@@ -62,21 +62,21 @@ struct AddRmsNorm {
     const bool packs = in_packs(x) && in_packs(y) && in_packs(out) && in_packs(gain);
     float squares = 0;
     for_columns<float>(thread, x.cols, packs, [&](auto n, Index j) {
-      auto values = load_group<n>(stream + j);
-      const auto more = load_group<n>(added + j);
+      auto values = load<n>(stream + j);
+      const auto more = load<n>(added + j);
       for (std::size_t i = 0; i < n; ++i) {
         values[i] += more[i];
         squares += values[i] * values[i];
       }
-      store_group(stream + j, values);
+      store(stream + j, values);
     });
     squares = block_reduce(thread, squares, Sum{}, reinterpret_cast<float*>(thread.shared()));
     const float scale = 1.0f / std::sqrt(squares / static_cast<float>(x.cols) + epsilon);
     for_columns<float>(thread, x.cols, packs, [&](auto n, Index j) {  // the columns that this thread wrote
-      auto values = load_group<n>(static_cast<const float*>(stream) + j);
-      const auto gains = load_group<n>(gain + j);
+      auto values = load<n>(static_cast<const float*>(stream) + j);
+      const auto gains = load<n>(gain + j);
       for (std::size_t i = 0; i < n; ++i) values[i] *= scale * gains[i];
-      store_group(to + j, values);
+      store(to + j, values);
     });
   }
 };

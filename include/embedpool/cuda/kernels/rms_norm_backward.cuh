@@ -34,7 +34,7 @@ struct RmsNormBackward {
     const bool packs = in_packs(x) && in_packs(dy) && in_packs(dx) && in_packs(gain);
     float squares = 0, radial = 0;
     for_columns<float>(thread, x.cols, packs, [&](auto n, Index j) {
-      const auto v = load_group<n>(values + j), d = load_group<n>(dout + j), g = load_group<n>(gain + j);
+      const auto v = load<n>(values + j), d = load<n>(dout + j), g = load<n>(gain + j);
       for (std::size_t i = 0; i < n; ++i) {
         squares += v[i] * v[i];
         radial += g[i] * d[i] * v[i];
@@ -48,10 +48,10 @@ struct RmsNormBackward {
     radial *= scale * scale * scale / width;
     if (scales != nullptr && thread.index() == 0) scales[thread.block()] = scale;
     for_columns<float>(thread, x.cols, packs, [&](auto n, Index j) {
-      const auto v = load_group<n>(values + j), d = load_group<n>(dout + j), g = load_group<n>(gain + j);
-      auto sums = load_group<n>(static_cast<const float*>(to + j));
+      const auto v = load<n>(values + j), d = load<n>(dout + j), g = load<n>(gain + j);
+      auto sums = load<n>(static_cast<const float*>(to + j));
       for (std::size_t i = 0; i < n; ++i) sums[i] += scale * g[i] * d[i] - radial * v[i];
-      store_group(to + j, sums);
+      store(to + j, sums);
     });
   }
 };
@@ -79,8 +79,8 @@ struct RmsNormGainBackward {
   EMBEDPOOL_DEVICE void operator()(const G& thread) const {
     sum_columns<Wider<In, T>>(thread, x.rows * heads, slice, packs(), adds, sums, [&](auto n, Index row, Index j) {
       const Index at = row % heads * head_dim() + j;
-      auto values = load_group<n>(x.row_data(row / heads) + at);
-      const auto d = load_group<n>(dy.row_data(row / heads) + at);
+      auto values = load<n>(x.row_data(row / heads) + at);
+      const auto d = load<n>(dy.row_data(row / heads) + at);
       for (std::size_t i = 0; i < n; ++i) values[i] *= d[i] * scales[row];
       return values;
     });

@@ -1,5 +1,5 @@
 #pragma once
-#include "embedpool/cuda/kernels/mixed_columns.cuh"
+#include "embedpool/cuda/grid/columns.cuh"
 
 namespace embedpool::cuda {
 

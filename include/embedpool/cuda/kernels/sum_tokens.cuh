@@ -1,6 +1,6 @@
 #pragma once
 #include "embedpool/cuda/device_states.hpp"
-#include "embedpool/cuda/kernels/mixed_columns.cuh"
+#include "embedpool/cuda/grid/columns.cuh"
 #include "embedpool/cuda/key_places.hpp"
 #include "embedpool/pooling/tokens/weighted_sum.hpp"
 
@@ -100,10 +100,10 @@ struct SumTokensBackward {
     const float* const dkey = dkeys.row_data(places.row(b));
     float* const dh = dstates.row_data(row);
     for_columns<float>(thread, dkeys.cols, in_packs(dkeys) && in_packs(dstates), [&](auto n, Index j) {
-      auto values = load_group<n>(dh + j);
-      const auto added = load_group<n>(dkey + j);
+      auto values = load<n>(dh + j);
+      const auto added = load<n>(dkey + j);
       for (std::size_t i = 0; i < n; ++i) values[i] += weight * added[i];
-      store_group(dh + j, values);
+      store(dh + j, values);
     });
   }
 };

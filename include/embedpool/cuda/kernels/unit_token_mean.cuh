@@ -3,7 +3,7 @@
 
 #include "embedpool/cuda/device_states.hpp"
 #include "embedpool/cuda/grid/reduce.cuh"
-#include "embedpool/cuda/kernels/mixed_columns.cuh"
+#include "embedpool/cuda/grid/columns.cuh"
 #include "embedpool/cuda/key_places.hpp"
 
 namespace embedpool::cuda {
@@ -73,8 +73,8 @@ struct UnitTokenMeanBackward {
 
     double squares = 0, dot = 0;
     for_columns<float>(thread, columns, in_packs(states.buffer) && in_packs(dkeys), [&](auto n, Index j) {
-      const auto values = load_group<n>(h + j);
-      const auto d = load_group<n>(dkey + j);
+      const auto values = load<n>(h + j);
+      const auto d = load<n>(dkey + j);
       for (std::size_t i = 0; i < n; ++i) {
         const double x = values[i];
         squares += x * x;
@@ -89,12 +89,12 @@ struct UnitTokenMeanBackward {
     float* const dh = dstates.row_data(row);
     for_columns<float>(thread, columns, in_packs(states.buffer) && in_packs(dkeys) && in_packs(dstates),
                        [&](auto n, Index j) {
-      const auto values = load_group<n>(h + j);
-      const auto d = load_group<n>(dkey + j);
-      auto sum = load_group<n>(dh + j);
+      const auto values = load<n>(h + j);
+      const auto d = load<n>(dkey + j);
+      auto sum = load<n>(dh + j);
       for (std::size_t i = 0; i < n; ++i)
         sum[i] += static_cast<float>((static_cast<double>(d[i]) - static_cast<double>(values[i]) * along) * scale);
-      store_group(dh + j, sum);
+      store(dh + j, sum);
     });
   }
 };
