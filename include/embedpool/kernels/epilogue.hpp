@@ -4,6 +4,7 @@
 #include "embedpool/core/half.hpp"
 #include "embedpool/kernels/activation.hpp"
 #include "embedpool/kernels/gemm_tile.hpp"
+#include "embedpool/kernels/prefetch.hpp"
 
 namespace embedpool {
 
@@ -38,6 +39,14 @@ template <Real S, std::size_t V, class Value>
   for (; c < count; ++c) out[column + c] = value(values[c], values[(c + half) % whole], column + c);
 }
 
+/// Asks for `count` columns of rows [first, first + rows) of an epilogue's C.
+template <class Epilogue>
+[[gnu::always_inline]] inline void prefetch_rows(const Epilogue& epilogue, Index first, Index rows, Index column,
+                                                 Index count) noexcept {
+  if constexpr (requires { epilogue.c.row_data(first); })
+    for (Index r = 0; r < rows; ++r) prefetch<Access::write>(epilogue.c.row_data(first + r) + column, count);
+}
+
 }  // namespace simd
 
 /// What happens to a row of a register tile of C before it is written. An epilogue has
@@ -45,6 +54,7 @@ template <Real S, std::size_t V, class Value>
 ///   panel_columns()                         how many columns of C a panel of `Tile::width` sums gives
 ///   store(row, column, sums, count)         `count` columns of C from `column` on; sums is an array of registers
 ///   needs_all_rows (optional)               true: rows of a column come in rising order, from one job
+///   c (optional)                            C, when rows of it are written: asked for while their sums are computed
 ///
 /// This one stores: C = A W^T.
 template <Real S>

@@ -176,13 +176,16 @@ void gemm_job(Rows<const T> a, const Panels& panels, Index columns, const Epilog
         const Index valid = std::min(epilogue.panel_columns(), columns - column);
         const int registers = epilogue.panel_columns() == width ? static_cast<int>((valid + lanes<S> - 1) / lanes<S>) : vectors;
         if (k + now < depth) {
-          multiply_panel<vectors>(part, made[p], so_far, registers, [](Index, Index, int, S*) {},
+          multiply_panel<vectors>(part, made[p], so_far, registers, [](Index, Index) {}, [](Index, Index, int, S*) {},
                                   [&](Index row, const auto& sums) {
                                     for (int v = 0; v < vectors; ++v)
                                       sums[v].store_aligned(partial + row * width + v * lanes<S>);
                                   });
         } else {
           multiply_panel<vectors>(part, made[p], so_far, registers,
+                                  [&](Index row, Index tile_rows) {
+                                    prefetch_rows(epilogue, first + i + row, tile_rows, column, valid);
+                                  },
                                   [&](Index row, Index tile_rows, int used, S* tile) {
                                     further_panels.add(p, first + i + row, tile_rows, used, tile);
                                   },

@@ -5,6 +5,7 @@
 
 #include "embedpool/core/rows.hpp"
 #include "embedpool/kernels/operand.hpp"
+#include "embedpool/kernels/prefetch.hpp"
 
 namespace embedpool::simd {
 
@@ -82,18 +83,23 @@ struct TileOf {
 ///
 /// Shapes  a [M, depth]; panel [depth, width], 64-byte aligned; partial null or [M, width], aligned. Of the panel's
 ///         registers the first `registers` <= V are computed, and V handed to `finish(row, sums)`: zeros behind those.
-///         Before that `further(first, count, registers, tile)` may go on with the sums of rows [first, first + count).
-template <int V, Operand T, class Further, class Finish>
-void multiply_panel(Rows<const T> a, const T* panel, const SumOf<T>* partial, int registers, const Further& further,
-                    const Finish& finish) noexcept {
+///         For rows [first, first + count), a tile, `before(first, count)` may ask for memory, and
+///         `further(first, count, registers, tile)` go on with the sums.
+template <int V, Operand T, class Before, class Further, class Finish>
+void multiply_panel(Rows<const T> a, const T* panel, const SumOf<T>* partial, int registers, const Before& before,
+                    const Further& further, const Finish& finish) noexcept {
   using S = SumOf<T>;
   static_assert(Tile<T>::rows == 6);
+  constexpr Index begin_of_row = 512 / static_cast<Index>(sizeof(T));  // after eight lines the machine has understood
   Index i = 0;
   alignas(64) S tile[static_cast<std::size_t>(Tile<S>::rows * Tile<S>::width)];
   if (registers < V) std::fill(std::begin(tile), std::end(tile), S(0));
   while (i < a.rows) {
     const Index left = a.rows - i, tiles = (left + 5) / 6, count = (left + tiles - 1) / tiles;
     const S* part = partial ? partial + i * Tile<S>::width : nullptr;
+    for (Index r = i + count; r < std::min(i + 2 * count, a.rows); ++r)
+      prefetch(a.row_data(r), std::min(begin_of_row, a.cols));
+    before(i, count);
     TileOf<T>::get(count, registers)(a.row_data(i), a.stride, panel, a.cols, part, tile);
     further(i, count, registers, tile);
     for (Index r = 0; r < count; ++r) {
@@ -112,7 +118,8 @@ template <int V, Real S, class Finish>
 void multiply_narrow_panel(Rows<const S> a, const S* panel, Index columns, const Finish& finish) noexcept {
   if constexpr (V > 1)
     if (columns <= (V - 1) * lanes<S>) return multiply_narrow_panel<V - 1>(a, panel, columns, finish);
-  multiply_panel<V>(a, panel, static_cast<const S*>(nullptr), V, [](Index, Index, int, S*) {}, finish);
+  multiply_panel<V>(a, panel, static_cast<const S*>(nullptr), V, [](Index, Index) {}, [](Index, Index, int, S*) {},
+                    finish);
 }
 
 }  // namespace embedpool::simd

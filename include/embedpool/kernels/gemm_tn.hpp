@@ -5,6 +5,7 @@
 
 #include "embedpool/core/executor.hpp"
 #include "embedpool/kernels/gemm_tile.hpp"
+#include "embedpool/kernels/prefetch.hpp"
 
 namespace embedpool {
 
@@ -23,14 +24,19 @@ void gemm_tn(Rows<const S> a, Rows<const S> b, Rows<S> c) noexcept {
 namespace simd {
 
 /// c[r][v] += sum over t of a[t][r] b[t][v], t rising: a tile of a sum of outer products, both operands as they lie.
+///
+/// With each row of b that `ahead` values further on is asked for: strips of long rows lie on a page of their own each.
 template <int R, int V, Real S>
-[[gnu::noinline]] void add_outer_products(Rows<const S> a, Rows<const S> b, Rows<S> c) noexcept {
+[[gnu::noinline]] void add_outer_products(Rows<const S> a, Rows<const S> b, Rows<S> c, Index ahead) noexcept {
   Vector<S> sums[R][V];
+#pragma GCC unroll 6
   for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
     for (int v = 0; v < V; ++v) sums[r][v] = Vector<S>::load_unaligned(c.row_data(r) + v * lanes<S>);
   const S* of_a = a.data;
   const S* of_b = b.data;
   for (Index t = 0; t < a.rows; ++t, of_a += a.stride, of_b += b.stride) {
+    prefetch(of_b + ahead, V * lanes<S>);
     Vector<S> w[V];
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) w[v] = Vector<S>::load_unaligned(of_b + v * lanes<S>);
@@ -41,7 +47,9 @@ template <int R, int V, Real S>
       for (int v = 0; v < V; ++v) sums[r][v] = fma<S>(x, w[v], sums[r][v]);
     }
   }
+#pragma GCC unroll 6
   for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
     for (int v = 0; v < V; ++v) sums[r][v].store_unaligned(c.row_data(r) + v * lanes<S>);
 }
 
@@ -53,18 +61,19 @@ void add_outer_strip(Rows<const S> a, Rows<const S> b, Rows<S> c) noexcept {
   for (Index t = 0; t < a.rows; t += run) {
     const Index now = std::min(run, a.rows - t);
     const Rows<const S> of_b = b.middle_rows(t, now);
+    const Index ahead = t + 2 * run <= a.rows ? run * b.stride : 0;  // in the next run
     for (Index i = 0, count; i < c.rows; i += count) {
       const Index left = c.rows - i, tiles = (left + 5) / 6;
       count = (left + tiles - 1) / tiles;
       const Rows<const S> of_a = a.middle_rows(t, now).middle_cols(i, count);
       const Rows<S> tile = c.middle_rows(i, count);
       switch (count) {
-        case 6: add_outer_products<6, V>(of_a, of_b, tile); break;
-        case 5: add_outer_products<5, V>(of_a, of_b, tile); break;
-        case 4: add_outer_products<4, V>(of_a, of_b, tile); break;
-        case 3: add_outer_products<3, V>(of_a, of_b, tile); break;
-        case 2: add_outer_products<2, V>(of_a, of_b, tile); break;
-        default: add_outer_products<1, V>(of_a, of_b, tile); break;
+        case 6: add_outer_products<6, V>(of_a, of_b, tile, ahead); break;
+        case 5: add_outer_products<5, V>(of_a, of_b, tile, ahead); break;
+        case 4: add_outer_products<4, V>(of_a, of_b, tile, ahead); break;
+        case 3: add_outer_products<3, V>(of_a, of_b, tile, ahead); break;
+        case 2: add_outer_products<2, V>(of_a, of_b, tile, ahead); break;
+        default: add_outer_products<1, V>(of_a, of_b, tile, ahead); break;
       }
     }
   }
