@@ -3,8 +3,8 @@
 // 16 triplets of texts of about 30 tokens, mean pooling, InfoNCE, r = 16 on all seven maps, one step an iteration: with
 // everything kept, with blocks computed again, with dropout, through a gradient cache, with the weights decoded to f32;
 // and frozen passes, forward and back, where one pair in the lowest block is all that is trained. Then pairs of short
-// texts: 64 at once, and 64, 384 and 2,048 through a gradient cache that takes 64 at a time. Beside each its own forward pass
-// of inference.
+// texts: 64 at once, and 64, 384 and 2,048 through a gradient cache that takes 64 at a time. Beside each its own forward
+// pass of inference.
 // Weights: the file that EMBEDPOOL_SMOLLM2_GGUF names, else random ones in its format. Needed operations: those of the
 // frozen forward pass, twice, for the way there and for the gradients of inputs on the way back.
 #include <benchmark/benchmark.h>
@@ -86,7 +86,7 @@ const bool registered = [] {
   const Index cores = ThreadPool().workers();
   const auto pairs = [](const char* name, Index queries, Index chunk) {
     return Variant{.name = name, .chunk = chunk, .queries = queries, .texts = 2 * queries, .shortest = 4, .longest = 12,
-                   .steps = queries > 1000 ? 1 : 4};
+                   .steps = queries > 1000 ? 1 : 4};  // minutes each
   };
   static const Variant variants[] = {{.name = "blocks computed again", .kept_blocks = 0},
                                      {.name = "gradient cache of 12", .chunk = 12},

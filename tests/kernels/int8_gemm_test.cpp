@@ -266,21 +266,24 @@ TEST_CASE("zeros give zeros, and large activations finite results") {
   }
 }
 
-TEST_CASE("epilogues write the sums of the product, from floats and from rows quantised once") {
-  const Index columns = width + simd::lanes<float> + 3, depth = 96, rows = 7;
-  const auto a = test::random_values<float>(rows * depth, 15), bias = test::random_values<float>(columns, 16),
-             start = test::random_values<float>(rows * columns, 17);
-  const Weights w(Format::Q4_0, columns, depth, 18);
-  const auto plain = product(a, rows, w.view);
-  std::vector<float> with_bias(plain.size()), added = start;
-  SerialExecutor executor;
-  const QuantizedRows quantized = quantize_rows(rows_of(a, rows), executor);
-  int8_gemm_nt(quantized, w.view, StoreBias<float>{Rows<float>(with_bias.data(), rows, columns), bias.data()},
-               executor);
-  int8_gemm_nt(quantized, w.view, AddTo<float>{Rows<float>(added.data(), rows, columns)}, executor);
-  for (std::size_t i = 0; i < plain.size(); ++i) {
-    REQUIRE(with_bias[i] == plain[i] + bias[i % bias.size()]);
-    REQUIRE(added[i] == start[i] + plain[i]);
+TEST_CASE("epilogues get each sum once and whole, from floats and from rows quantised once, split or not") {
+  const Index columns = width + simd::lanes<float> + 3, rows = 7;
+  const auto bias = test::random_values<float>(columns, 16), start = test::random_values<float>(rows * columns, 17);
+  for (const Index depth : {Index(96), 4096 * 64 / width + 256}) {
+    CAPTURE(depth);
+    const auto a = test::random_values<float>(rows * depth, 15);
+    const Weights w(Format::Q4_0, columns, depth, 18);
+    const auto plain = product(a, rows, w.view);
+    std::vector<float> with_bias(plain.size()), added = start;
+    SerialExecutor executor;
+    const QuantizedRows quantized = quantize_rows(rows_of(a, rows), executor);
+    int8_gemm_nt(quantized, w.view, StoreBias<float>{Rows<float>(with_bias.data(), rows, columns), bias.data()},
+                 executor);
+    int8_gemm_nt(quantized, w.view, AddTo<float>{Rows<float>(added.data(), rows, columns)}, executor);
+    for (std::size_t i = 0; i < plain.size(); ++i) {
+      REQUIRE(with_bias[i] == plain[i] + bias[i % bias.size()]);
+      REQUIRE(added[i] == start[i] + plain[i]);
+    }
   }
 }
 

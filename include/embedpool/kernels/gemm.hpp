@@ -176,7 +176,7 @@ void gemm_job(Rows<const T> a, const Panels& panels, Index columns, const Epilog
         const Index valid = std::min(epilogue.panel_columns(), columns - column);
         const int registers = epilogue.panel_columns() == width ? static_cast<int>((valid + lanes<S> - 1) / lanes<S>) : vectors;
         if (k + now < depth) {
-          multiply_panel<vectors>(part, made[p], so_far, registers, [](Index, Index) {}, [](Index, Index, int, S*) {},
+          multiply_panel<vectors>(part, made[p], so_far, registers, nothing, nothing,
                                   [&](Index row, const auto& sums) {
                                     for (int v = 0; v < vectors; ++v)
                                       sums[v].store_aligned(partial + row * width + v * lanes<S>);

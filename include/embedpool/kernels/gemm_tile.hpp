@@ -78,6 +78,9 @@ struct TileOf {
   }
 };
 
+/// A step of multiply_panel that a caller does not need.
+inline constexpr auto nothing = [](auto...) noexcept {};
+
 /// All rows of `a` against one panel, in as few tiles as can be and these as even as can be (7 rows as 4 and 3, 32 as
 /// 6, 6, 5, 5, 5, 5): a tile of few rows waits for the panel. The split does not change any result.
 ///
@@ -118,8 +121,7 @@ template <int V, Real S, class Finish>
 void multiply_narrow_panel(Rows<const S> a, const S* panel, Index columns, const Finish& finish) noexcept {
   if constexpr (V > 1)
     if (columns <= (V - 1) * lanes<S>) return multiply_narrow_panel<V - 1>(a, panel, columns, finish);
-  multiply_panel<V>(a, panel, static_cast<const S*>(nullptr), V, [](Index, Index) {}, [](Index, Index, int, S*) {},
-                    finish);
+  multiply_panel<V>(a, panel, static_cast<const S*>(nullptr), V, nothing, nothing, finish);
 }
 
 }  // namespace embedpool::simd

@@ -5,7 +5,8 @@ namespace embedpool::simd {
 
 enum class Access { read, write };
 
-/// Asks for the cache lines of `count` values from `from` on, which are needed soon; harmless wherever it points.
+/// Asks for as many cache lines as `count` values fill, from that of `from` on, which are needed soon; harmless wherever it
+/// points.
 ///
 /// What a tile of a product needs from memory is a few lines of many rows, each row on a page of its own: the machine
 /// foresees the middle of a row but not its beginning, and a row that is one line long not at all.

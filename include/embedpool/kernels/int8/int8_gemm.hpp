@@ -73,12 +73,10 @@ void int8_gemm_job(const Int8Rows& a, const Panels& panels, Index columns, const
       for (Index p = 0; p < count; ++p) {
         float* out = is_split ? sums + (p * rows + i) * width : sums;
         if (b == 0) std::fill_n(out, chunk * width, 0.0f);
+        multiply_int8_panel(part, records + p * now * record, kind, out, ahead);
+        if (b + now < blocks) continue;
         const Index column = (panel_range.begin + p) * epilogue.panel_columns();
         const Index valid = std::min(epilogue.panel_columns(), columns - column);
-        const bool is_last = b + now == blocks;
-        if (is_last) prefetch_rows(epilogue, first + i, chunk, column, valid);
-        multiply_int8_panel(part, records + p * now * record, kind, out, ahead);
-        if (!is_last) continue;
         for (Index r = 0; r < chunk; ++r) {
           Vector<float> row[Tile<float>::vectors];
           for (int v = 0; v < Tile<float>::vectors; ++v) row[v] = Vector<float>::load_aligned(out + r * width + v * n);
