@@ -12,7 +12,8 @@ void add_data_options(CLI::App& command, TrainOptions& options) {
   command
       .add_option("--data", options.data,
                   "JSON lines, plain or gzip: \"query\", \"positive\", and maybe \"negative\" or \"negatives\" (a text or a "
-                  "list) and \"task\"")
+                  "list) and \"task\"; or scored pairs: \"sentence1\", \"sentence2\", \"score\" (higher: more alike) and maybe "
+                  "\"task\"")
       ->required()->type_name("FILE")->group(group);
   command
       .add_option("--examples", options.examples, "so many of the examples, at equal distances. 0: all")
@@ -147,13 +148,24 @@ void add_learning_options(CLI::App& command, TrainOptions& options) {
       ->type_name("NAME")->check(CLI::IsMember({"linear", "cosine", "constant"}))->group(group);
   number("--weight-decay", learning.weight_decay, "of matrices, decoupled", "X")->check(CLI::NonNegativeNumber);
   number("--clip", learning.longest_gradient, "longest gradient; 0: any", "X")->check(CLI::NonNegativeNumber);
-  number("--temperature", learning.temperature, "InfoNCE divides cosines by it", "X")->check(CLI::PositiveNumber);
+  command
+      .add_option("--loss", learning.loss,
+                  "infonce: a query's negatives are the other documents of the batch; qwen3: as Qwen3-Embedding, the other queries "
+                  "too, and documents among themselves, hard negatives for their own query alone, margin 0.1")
+      ->type_name("NAME")->check(CLI::IsMember({"infonce", "qwen3"}))->capture_default_str()->group(group);
+  command
+      .add_option("--scored-loss", learning.scored_loss,
+                  "of batches of scored pairs, beside --loss for the others: cosent and angle (pairs with higher scores shall "
+                  "be more alike), cosine-mse (the cosine shall be the score, in [-1, 1])")
+      ->type_name("NAME")->check(CLI::IsMember({"cosent", "angle", "cosine-mse"}))->capture_default_str()->group(group);
+  number("--temperature", learning.temperature, "cosines are divided by it, but in cosine-mse", "X")
+      ->check(CLI::PositiveNumber);
   command.add_flag("--learn-temperature", learning.learn_temperature, "the temperature is a parameter of the head")
       ->group(group);
   command.add_flag("--symmetric", learning.symmetric, "documents look for their query as well")->group(group);
   command
       .add_option("--false-negative-margin", learning.false_negative_margin,
-                  "a document that is nearer than the positive by more than this is no negative")
+                  "what is nearer than the positive by more than this is no negative")
       ->type_name("X")->check(CLI::NonNegativeNumber)->group(group);
   command
       .add_option("--matryoshka", learning.matryoshka,

@@ -27,6 +27,7 @@ struct LearningOptions {
   Schedule::Decay decay = Schedule::Decay::linear;
   std::vector<Index> matryoshka{};
   std::vector<std::string> without_in_batch{};
+  std::string loss = "infonce", scored_loss = "cosent";
   bool symmetric = false, mixed = false, learn_temperature = false;
   std::uint64_t seed = 0;
 };

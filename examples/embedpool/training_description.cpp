@@ -1,3 +1,5 @@
+#include <bit>
+
 #include "digest.hpp"
 #include "training_job.hpp"
 
@@ -11,6 +13,7 @@ std::string digest(const TrainingData& data) {
     digest.add(example.query);
     digest.add(example.positive);
     for (const std::string& negative : example.negatives) digest.add(negative);
+    if (example.score) digest.add(std::bit_cast<std::uint64_t>(*example.score));
   }
   return digest.text();
 }
@@ -42,6 +45,8 @@ std::string TrainingJob::description() const {
                    {"max_tokens", options.max_tokens.value_or(0)},
                    {"freeze_backbone", options.freeze_backbone}};
   if (options.device != "cpu") json["device"] = {options.device, options.compute};
+  if (learning.loss != LearningOptions{}.loss) json["loss"] = learning.loss;
+  if (has_scored_pairs(data)) json["scored_loss"] = learning.scored_loss;
   if (learning.false_negative_margin) json["false_negative_margin"] = *learning.false_negative_margin;
   if (options.freeze_backbone) {
     json["compute"] = options.compute;

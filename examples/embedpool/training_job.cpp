@@ -1,6 +1,7 @@
 #include "training_job.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "embedpool/eval/task_kind.hpp"
@@ -16,6 +17,18 @@ void check_instructions(const TrainOptions& options, const TrainingData& data) {
     if (std::find(data.groups.begin(), data.groups.end(), task) == data.groups.end() && !task_kind_of(task))
       throw ShapeError("--instruction " + task + "=" + text + ": the data has no task '" + task +
                        "', and no kind of data sets is called so");
+}
+
+/// Refuses scores that the chosen loss cannot take, and scored pairs in batches with others.
+void check_scores(const TrainOptions& options, const TrainingData& data) {
+  const auto scored = std::count_if(data.examples.begin(), data.examples.end(), [](const auto& e) { return e.score.has_value(); });
+  if (scored > 0 && static_cast<std::size_t>(scored) < data.examples.size() && options.learning.mixed)
+    throw ShapeError("--mixed-batches: the data has scored pairs and pairs without a score, whose losses differ");
+  if (options.learning.scored_loss != "cosine-mse") return;
+  for (const TrainingExample& example : data.examples)
+    if (example.score && std::abs(*example.score) > 1)
+      throw ShapeError("--scored-loss cosine-mse: the score of '" + example.query.substr(0, 80) + "' is " +
+                       std::to_string(*example.score) + ", must be in [-1, 1]");
 }
 
 /// So many of the examples, at equal distances, so that every task has its share; 0: all.
@@ -68,12 +81,19 @@ io::TextLayout cut(io::TextLayout layout, const std::optional<Index>& max_tokens
 void check_data(const TrainOptions& options) {
   const TrainingData data = read(options.data, options, options.examples);
   check_instructions(options, data);
+  check_scores(options, data);
   for (const std::string& task : options.learning.without_in_batch)
     if (std::find(data.groups.begin(), data.groups.end(), task) == data.groups.end())
       throw ShapeError("--no-in-batch-negatives " + task + ": the data has no task '" + task + "'");
   BatchPlan(groups_of(data), batch_size(options, data), options.learning.seed, mixing(options));
-  if (!options.held_out.empty())
-    BatchPlan(groups_of(read(options.held_out, options, 0)), options.learning.batch, 0, mixing(options));
+  if (options.held_out.empty()) return;
+  const TrainingData held_out = read(options.held_out, options, 0);
+  check_scores(options, held_out);
+  BatchPlan(groups_of(held_out), options.learning.batch, 0, mixing(options));
+}
+
+bool has_scored_pairs(const TrainingData& data) {
+  return std::any_of(data.examples.begin(), data.examples.end(), [](const auto& e) { return e.score.has_value(); });
 }
 
 TrainingJob::TrainingJob(const TrainOptions& flags, const Model& of_model)
@@ -116,8 +136,9 @@ void TrainingJob::calibrate() {
   };
   for (Index i = 0; i < count; ++i) {
     const TrainingExample& example = data.examples[static_cast<std::size_t>(i * examples / count)];
-    for (const bool is_query : {true, false}) {
-      const TrainingText some = text(is_query ? example.query : example.positive, example.group, is_query, data);
+    for (const bool first : {true, false}) {
+      const bool is_query = first || example.score;  // the texts of a scored pair are of equal rank
+      const TrainingText some = text(first ? example.query : example.positive, example.group, is_query, data);
       batch.add(some.ids, some.shape);
     }
     if (batch.segments().rows() >= options.batch_tokens) flush(static_cast<double>(i + 1) / static_cast<double>(count));

@@ -57,6 +57,9 @@ class TrainingJob {
   std::optional<BatchPlan> plan_{};
 };
 
+/// Whether some of the examples have a score.
+bool has_scored_pairs(const TrainingData& data);
+
 /// Refuses data, batches and tasks of --no-in-batch-negatives that a training with these flags would refuse, before a long
 /// one begins.
 void check_data(const TrainOptions& options);

@@ -1,4 +1,6 @@
 #pragma once
+#include "embedpool/loss/any_pair_loss.hpp"
+#include "embedpool/loss/loss_of_batch.hpp"
 #include "embedpool/loss/matryoshka.hpp"
 #include "embedpool/train/checkpoint.hpp"
 #include "embedpool/train/learned_scale.hpp"
@@ -10,14 +12,17 @@
 
 namespace embedpool::program {
 
-/// InfoNCE as the flags have it, on the whole vector and on its beginnings.
-inline Matryoshka<LearnedScale<float>> chosen_loss(const LearningOptions& options, Index width) {
-  InfoNCE contrast;
+/// InfoNCE, and a loss for scored pairs, as the flags have them.
+using ChosenLoss = LossOfBatch<LearnedScale<float>, AnyPairLoss>;
+
+/// The losses on the whole vector and on its beginnings.
+inline Matryoshka<ChosenLoss> chosen_loss(const LearningOptions& options, Index width) {
+  InfoNCE contrast = options.loss == "qwen3" ? InfoNCE::qwen3() : InfoNCE{};
   contrast.scale = 1 / options.temperature;
   contrast.symmetric = options.symmetric;
-  contrast.false_negatives.margin = options.false_negative_margin;
-  Matryoshka<LearnedScale<float>> loss{LearnedScale<float>(contrast), {}, {}};
-  loss.inner.learns = options.learn_temperature;
+  if (options.false_negative_margin) contrast.false_negatives.margin = options.false_negative_margin;
+  Matryoshka<ChosenLoss> loss{{LearnedScale<float>(contrast), AnyPairLoss::parse(options.scored_loss, contrast.scale)}, {}, {}};
+  loss.inner.inner.learns = options.learn_temperature;
   loss.dimensions = options.matryoshka;
   if (std::find(loss.dimensions.begin(), loss.dimensions.end(), width) == loss.dimensions.end())
     loss.dimensions.push_back(width);

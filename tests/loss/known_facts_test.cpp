@@ -5,11 +5,10 @@
 #include <cmath>
 #include <random>
 
-#include "embedpool/loss/angle.hpp"
-#include "embedpool/loss/cosent.hpp"
-#include "embedpool/loss/cosine_mse.hpp"
+#include "embedpool/loss/any_pair_loss.hpp"
 #include "embedpool/loss/distillation.hpp"
 #include "embedpool/loss/info_nce.hpp"
+#include "embedpool/loss/loss_of_batch.hpp"
 #include "embedpool/loss/matryoshka.hpp"
 #include "embedpool/loss/triplet.hpp"
 #include "embedpool/testing/gradient_check.hpp"
@@ -30,6 +29,7 @@ Matrix<double> random_matrix(Index rows, Index cols, unsigned seed) {
 struct Problem {
   Matrix<double> q, p, n;
   std::vector<std::int64_t> documents;
+  std::vector<double> scores;
   Matrix<double> dq, dp, dn;
 
   Problem(Index queries, Index negatives, Index width, unsigned seed)
@@ -45,7 +45,7 @@ struct Problem {
   template <class Loss>
   double operator()(const Loss& loss) {
     const Matrix<double>&cq = q, &cp = p, &cn = n;
-    return loss(ContrastiveBatch<double>{rows_of(cq), rows_of(cp), rows_of(cn), documents},
+    return loss(ContrastiveBatch<double>{rows_of(cq), rows_of(cp), rows_of(cn), documents, 0, scores},
                 ContrastiveGradients<double>{rows_of(dq), rows_of(dp), rows_of(dn)});
   }
 };
@@ -179,6 +179,60 @@ TEST_CASE("pair losses agree with central differences") {
   check(CoSENT{5.0});
   check(AnglE{5.0});
   check(CosineMSE{});
+  check(Matryoshka<CoSENT>{{5.0}, {6, 3}, {1.0, 0.5}});
+  check(Matryoshka<AnglE>{{5.0}, {2, 4}, {0.7, 0.5}});
+  check(Matryoshka<CosineMSE>{{}, {6, 1}, {1.0, 2.0}});
+  check(Matryoshka<AnyPairLoss>{AnyPairLoss::parse("angle", 5.0), {4, 6}, {1.0, 0.5}});
+}
+
+TEST_CASE("Matryoshka over a pair loss or distillation is the weighted sum of the loss on cut embeddings") {
+  const Matrix<double> a = random_matrix(4, 6, 22), b = random_matrix(4, 6, 23), teacher = random_matrix(2, 2, 24);
+  const std::vector<double> labels{0.1, 0.9, 0.4, 0.2};
+  const auto check = [&](const auto& loss, const Matrix<double>& x, const auto& target) {
+    const auto run = [&](const auto& of, Index width) {
+      Matrix<double> dx = Matrix<double>::Zero(x.rows(), 6), db = Matrix<double>::Zero(4, 6);
+      return of(rows_of(x).middle_cols(0, width), rows_of(b).middle_cols(0, width), target,
+                rows_of(dx).middle_cols(0, width), rows_of(db).middle_cols(0, width));
+    };
+    const Matryoshka<std::decay_t<decltype(loss)>> nested{loss, {2, 6}, {0.25, 1.0}};
+    CHECK(run(nested, 6) == doctest::Approx(0.25 * run(loss, 2) + run(loss, 6)).epsilon(1e-14));
+    const Matryoshka<std::decay_t<decltype(loss)>> wide{loss, {2, 8}, {0.25, 1.0}}, unweighted{loss, {2}, {}};
+    CHECK_THROWS_WITH_AS(run(wide, 6), doctest::Contains("dimension"), ShapeError);
+    CHECK_THROWS_WITH_AS(run(unweighted, 6), doctest::Contains("weights"), ShapeError);
+  };
+  check(CoSENT{}, a, std::span<const double>(labels));
+  check(AnglE{}, a, std::span<const double>(labels));
+  check(CosineMSE{}, a, std::span<const double>(labels));
+  const Matrix<double> queries = a.topRows(2);
+  check(DistillationKL{}, queries, rows_of(teacher));
+}
+
+TEST_CASE("a batch of scored pairs has the loss of its scores, any other the contrastive one") {
+  Problem pairs(4, 0, 6, 50), negatives(4, 1, 6, 51);
+  const LossOfBatch<InfoNCE, CoSENT> loss{};
+  const std::vector<double> scores{0, 3, 1, 2};
+  Problem expected = pairs;
+  const Matrix<double>&q = pairs.q, &p = pairs.p;
+  const double value = CoSENT{}(rows_of(q), rows_of(p), std::span<const double>(scores), rows_of(expected.dq), rows_of(expected.dp));
+  CHECK(pairs(loss) == pairs(InfoNCE{}));
+  pairs.clear();
+  pairs.scores = negatives.scores = scores;
+  CHECK(pairs(loss) == value);
+  CHECK(pairs.dq == expected.dq);
+  CHECK(pairs.dp == expected.dp);
+  CHECK(pairs(Matryoshka<LossOfBatch<InfoNCE, CoSENT>>{loss, {6}, {1.0}}) == value);
+  CHECK_THROWS_WITH_AS(negatives(loss), doctest::Contains("hard negatives"), ShapeError);
+  CHECK_THROWS_WITH_AS(pairs(InfoNCE{}), doctest::Contains("scores"), ShapeError);
+  CHECK_THROWS_WITH_AS(negatives(Triplet{}), doctest::Contains("scores"), ShapeError);
+  pairs.scores.pop_back();
+  CHECK_THROWS_WITH_AS(pairs(loss), doctest::Contains("scores"), ShapeError);
+}
+
+TEST_CASE("a pair loss is chosen by name") {
+  for (const std::string name : {"cosent", "angle", "cosine-mse"}) CHECK(AnyPairLoss::parse(name).name() == name);
+  CHECK_THROWS_WITH_AS(AnyPairLoss::parse("cosine"), doctest::Contains("cosent, angle or cosine-mse"), ShapeError);
+  CHECK(std::get<CoSENT>(AnyPairLoss::parse("cosent", 7.0).choice).scale == 7.0);
+  CHECK(std::get<AnglE>(AnyPairLoss::parse("angle", 7.0).choice).scale == 7.0);
 }
 
 TEST_CASE("distillation gradients agree with central differences, and a perfect student has none") {

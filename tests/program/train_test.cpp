@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <set>
 
 #include "program/program.hpp"
 
@@ -178,6 +179,38 @@ TEST_CASE("without flags the head is trained first, and the adapter from there o
   CHECK(fixture.bytes("both", "head.safetensors") == fixture.bytes("both/head", "head.safetensors"));
   REQUIRE(fixture.train("alone", {"--steps", "3", "--lr", "0", "--head-lr", "0", "--head-steps", "0"}).status == 0);
   CHECK(fixture.bytes("both", "head.safetensors") != fixture.bytes("alone", "head.safetensors"));
+}
+
+TEST_CASE("pairs, and scored pairs beside them, are learned by the losses that are named") {
+  const Fixture fixture;
+  std::string lines;
+  for (int i = 0; i < 8; ++i) lines += R"({"sentence1": "word )" + std::string(1, static_cast<char>('a' + i)) + R"(", "sentence2": "letter )" +
+                                       std::string(1, static_cast<char>('a' + i * i % 8)) + R"(", "score": )" + std::to_string(i * 0.1) + "}\n";
+  const std::string scored = fixture.folder.write("scored.jsonl", lines);
+  std::set<std::string> heads;
+  for (const std::string loss : {"cosent", "angle", "cosine-mse"}) {
+    CAPTURE(loss);
+    const Outcome outcome = fixture.train_head(loss, {"--data", scored, "--steps", "8", "--scored-loss", loss, "--held-out", scored, "--matryoshka", "6"});
+    CAPTURE(outcome.error);
+    REQUIRE(outcome.status == 0);
+    heads.insert(fixture.bytes(loss, "head.safetensors"));
+  }
+  for (const std::string loss : {"infonce", "qwen3"}) {  // nothing scored
+    REQUIRE(fixture.train_head(loss, {"--steps", "8", "--matryoshka", "6", "--loss", loss}).status == 0);
+    heads.insert(fixture.bytes(loss, "head.safetensors"));
+  }
+  CHECK(heads.size() == 5);
+  const auto refused = [](const Outcome& outcome, const std::string& part) {
+    CAPTURE(outcome.error);
+    CHECK(outcome.status == 2);
+    CHECK(outcome.error.find(part) != std::string::npos);
+  };
+  refused(fixture.train_head("qwen3", {"--steps", "8", "--matryoshka", "6", "--resume"}), "another training");
+  refused(fixture.train_head("bad", {"--data", scored, "--mixed-batches"}), "--mixed-batches: the data has scored pairs");
+  refused(fixture.train_head("bad", {"--held-out", scored, "--scored-loss", "cosine"}), "--scored-loss");
+  const std::string large = fixture.folder.write("large.jsonl", lines + R"({"sentence1": "a", "sentence2": "b", "score": 5})" + "\n");
+  refused(fixture.train_head("bad", {"--data", large, "--scored-loss", "cosine-mse"}), "must be in [-1, 1]");
+  refused(fixture.train_head("angle", {"--data", scored, "--steps", "8", "--held-out", scored, "--matryoshka", "6", "--resume"}), "another training");
 }
 
 TEST_CASE("training goes on from a trained folder") {

@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include "embedpool/loss/any_pair_loss.hpp"
+#include "embedpool/loss/loss_of_batch.hpp"
 #include "embedpool/train/checkpoint.hpp"
 #include "io/temporary_folder.hpp"
 #include "train/small_training.hpp"
@@ -193,6 +195,37 @@ TEST_CASE("a batch may forbid in-batch negatives: each query has its own alone t
   CHECK(contrastive_gradients(school.model, batch, nested, 0, {}, serial) == doctest::Approx(alone).epsilon(1e-12));
   batch.in_batch_negatives = true;
   CHECK(contrastive_gradients(school.model, batch, InfoNCE{}, 0, {}, serial) > alone);
+}
+
+TEST_CASE("scored pairs are learned beside contrastive batches, with a gradient cache to rounding") {
+  SerialExecutor serial;
+  const LossOfBatch<InfoNCE, CoSENT> loss{};
+  auto pairs = School<double>::batch(3, 5, 0);
+  pairs.scores = {4, 0, 2, 1, 3};
+  School<double> whole, parts;
+  const double value = contrastive_gradients(whole.model, pairs, loss, 0, {}, serial);
+  CHECK(contrastive_gradients(parts.model, pairs, loss, 3, {}, serial) == doctest::Approx(value).epsilon(1e-13));
+  for (std::size_t i = 0; i < whole.gradients().size(); ++i) {
+    const double largest = std::max(1e-3, whole.gradients()[i].cwiseAbs().maxCoeff());
+    CHECK((parts.gradients()[i] - whole.gradients()[i]).cwiseAbs().maxCoeff() < 1e-13 * largest);  // order of sums
+  }
+  School<double> school;
+  auto chosen = settings(0, 0.0);
+  chosen.schedule = {Schedule::Decay::constant, 0, 1};
+  chosen.rate = chosen.head_rate = 0.003;
+  Trainer trainer(school.model, loss, chosen);
+  CHECK(trainer.evaluate(pairs, serial) == doctest::Approx(value).epsilon(1e-13));
+  const auto contrast = School<double>::batch(0);
+  const double contrast_before = trainer.evaluate(contrast, serial);
+  const std::vector<School<double>::Texts> both{pairs, contrast};
+  for (Index step = 0; step < 10; ++step) trainer.step(both, serial);
+  CHECK(trainer.evaluate(pairs, serial) < value - 0.02);
+  CHECK(trainer.evaluate(contrast, serial) < contrast_before - 0.02);
+  pairs.scores.pop_back();
+  CHECK_THROWS_WITH_AS(trainer.step(pairs, serial), doctest::Contains("scores"), ShapeError);
+  auto negatives = School<double>::batch(3, 5, 1);
+  negatives.scores = {4, 0, 2, 1, 3};
+  CHECK_THROWS_WITH_AS(trainer.step(negatives, serial), doctest::Contains("texts of scored pairs"), ShapeError);
 }
 
 TEST_CASE("batches that are no whole number of queries are refused") {

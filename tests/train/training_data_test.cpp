@@ -47,6 +47,23 @@ TEST_CASE("examples are read with their negatives and tasks, from plain and comp
   CHECK(read_training_data({plain, packed}).examples.size() == 6);
 }
 
+TEST_CASE("scored pairs are read with their scores, beside pairs that have none") {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.write("mixed.jsonl", R"({"sentence1": "a", "sentence2": "b", "score": 3.8, "task": "sts"}
+{"query": "q", "positive": "p", "score": 1}
+{"sentence1": "c", "sentence2": "d", "score": -1, "task": "sts"})").string();
+  const TrainingData data = read_training_data({path});
+  REQUIRE(data.examples.size() == 3);
+  CHECK(data.examples[0].query == "a");
+  CHECK(data.examples[0].positive == "b");
+  CHECK(data.examples[0].score == 3.8);
+  CHECK(!data.examples[1].score);  // of the tool that found the pair, say: a key that means nothing here
+  CHECK(data.examples[2].score == -1.0);
+  const std::string one = folder.write("one.jsonl", R"({"sentence1": "a", "sentence2": "b", "score": 1, "task": "t"})").string();
+  const std::string other = folder.write("other.jsonl", R"({"query": "a", "positive": "b", "task": "t"})").string();
+  CHECK(message({one, other}).find("other.jsonl: line 1: task 't' has scored pairs, and pairs without a score") != std::string::npos);
+}
+
 TEST_CASE("a bad line is refused with file, line and cause, or counted") {
   const test::TemporaryFolder folder;
   const std::pair<const char*, const char*> cases[] = {
@@ -56,6 +73,11 @@ TEST_CASE("a bad line is refused with file, line and cause, or counted") {
       {"{\"query\": 3, \"positive\": \"p\"}", "query: must be a string"},
       {"{\"query\": \"q\", \"positive\": \"p\", \"negative\": [\"n\", 1]}", "negative: must be a string"},
       {"{\"query\": \"q\", \"positive\": \"p\", \"task\": 1}", "task"},
+      {"{\"sentence1\": \"a\", \"sentence2\": \"b\"}", "score"},
+      {"{\"sentence1\": \"a\", \"score\": 1}", "sentence2"},
+      {"{\"sentence1\": \"a\", \"sentence2\": \"b\", \"score\": \"1\"}", "score: must be a finite number"},
+      {"{\"sentence1\": \"a\", \"sentence2\": \"b\", \"score\": 1, \"negative\": \"c\"}", "negative: a scored pair has none"},
+      {"{\"sentence1\": \"a\", \"sentence2\": \"b\", \"score\": 1}", "has scored pairs"},
       {"[1]", ""},
       {"{\"query\": ", "JSON"},
       {"", "is empty"},
@@ -138,4 +160,10 @@ TEST_CASE("a batch lists queries, positives and negatives, and numbers equal pos
   CHECK(texts({0, 2}, 5).texts == std::vector<std::string>{"0: q0", "0: q2", "p", "p", "a", "b", "d", "e"});
   CHECK(texts({0, 2}, 1).texts.size() == 6);
   CHECK(texts({0, 2}, 0).texts.size() == 4);
+  CHECK(texts({0, 2}, 0).scores.empty());
+  data.examples.push_back({"a", "b", {}, 2, 0.5});
+  data.examples.push_back({"c", "d", {}, 2, 0.7});
+  CHECK(texts({3, 4}, 5).texts == std::vector<std::string>{"2: a", "2: c", "2: b", "2: d"});  // both of a pair are queries
+  CHECK(texts({3, 4}, 5).scores == std::vector<double>{0.5, 0.7});
+  CHECK_THROWS_WITH_AS(texts({0, 3}, 5), doctest::Contains("scores"), ShapeError);
 }

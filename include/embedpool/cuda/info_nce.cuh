@@ -54,7 +54,7 @@ class DeviceInfoNce {
   template <Device D>
   void run(D& device, const ContrastiveBatch<float>& batch, const ContrastiveGradients<float>& gradients, float* loss,
            float* scale_gradient = nullptr, float weight = 1, const float* scale = nullptr) {
-    batch.check();
+    batch.check_unscored();
     check_like("queries", gradients.queries, batch.queries);
     check_like("positives", gradients.positives, batch.positives);
     if (batch.negatives.rows > 0) check_like("negatives", gradients.negatives, batch.negatives);

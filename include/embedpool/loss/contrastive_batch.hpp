@@ -19,6 +19,8 @@ struct ContrastiveBatch {
   Rows<const S> negatives{};
   std::span<const std::int64_t> documents{};  ///< [P] equal numbers are the same document; empty: all differ
   Index first_positive = 0;
+  /// [B] how alike query i and its positive are found to be (scored pairs); empty: every positive is right
+  std::span<const double> scores{};
 
   Index negatives_per_query() const noexcept { return positives.rows > 0 ? negatives.rows / positives.rows : 0; }
 
@@ -31,6 +33,13 @@ struct ContrastiveBatch {
     require_equal("contrastive batch", "negatives beyond a whole number a query", negatives.rows % positives.rows, 0);
     if (!documents.empty())
       require_equal("contrastive batch", "document numbers", static_cast<Index>(documents.size()), positives.rows);
+    if (!scores.empty()) require_equal("contrastive batch", "scores", static_cast<Index>(scores.size()), queries.rows);
+  }
+
+  /// For losses that take every positive for right. Errors: those of check(), and ShapeError for scored pairs.
+  void check_unscored() const {
+    check();
+    require_equal("contrastive batch", "scores (this loss takes none)", static_cast<Index>(scores.size()), 0);
   }
 };
 

@@ -49,7 +49,7 @@ struct InfoNCE {
   template <Real S>
   double operator()(const ContrastiveBatch<S>& batch, const ContrastiveGradients<S>& gradients,
                     double& scale_gradient) const {
-    batch.check();
+    batch.check_unscored();
     if (similarity == Similarity::dot) return of_products(batch, gradients, scale_gradient);
     UnitRows<S> queries(batch.queries), positives(batch.positives), negatives(batch.negatives);
     const ContrastiveBatch<S> units{queries.units(), positives.units(), negatives.units(), batch.documents,

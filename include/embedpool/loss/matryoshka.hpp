@@ -1,13 +1,17 @@
 #pragma once
+#include <algorithm>
 #include <vector>
 
 #include "embedpool/loss/contrastive_batch.hpp"
 
 namespace embedpool {
 
-/// Matryoshka representation learning: any contrastive loss on the first d_k columns, for several d_k at once.
+/// Matryoshka representation learning: any loss on the first d_k columns, for several d_k at once.
 ///
 ///   loss = sum_k weight_k inner(first d_k columns)         the inner loss sees, and normalises, the cut embeddings
+///
+/// The inner loss is one of contrastive batches, or one of two lists of embeddings with what they should be: CoSENT, AnglE
+/// and CosineMSE with labels, DistillationKL with a teacher's scores.
 ///
 /// Errors  ShapeError when a d_k is not in [1, D] or the weights do not match
 /// Source  arXiv 2205.13147
@@ -22,17 +26,16 @@ struct Matryoshka {
 
   template <Real S>
   double operator()(const ContrastiveBatch<S>& batch, const ContrastiveGradients<S>& gradients) const {
-    require_equal("Matryoshka", "weights", static_cast<Index>(weights.size()), static_cast<Index>(dimensions.size()));
     double loss = 0.0;
+    check(batch.queries.cols);
     for (std::size_t k = 0; k < dimensions.size(); ++k) {
       const Index d = dimensions[k];
-      require_in("Matryoshka", "dimension", d, 1, batch.queries.cols);
       const auto cut = [d](auto rows) { return rows.rows > 0 ? rows.middle_cols(0, d) : rows; };
       Matrix<S> dq = Matrix<S>::Zero(batch.queries.rows, d);
       Matrix<S> dp = Matrix<S>::Zero(batch.positives.rows, d);
       Matrix<S> dn = Matrix<S>::Zero(batch.negatives.rows, d);
       loss += weights[k] * inner(ContrastiveBatch<S>{cut(batch.queries), cut(batch.positives), cut(batch.negatives),
-                                                     batch.documents, batch.first_positive},
+                                                     batch.documents, batch.first_positive, batch.scores},
                                  ContrastiveGradients<S>{rows_of(dq), rows_of(dp), rows_of(dn)});
       const S weight = static_cast<S>(weights[k]);
       as_eigen(gradients.queries).leftCols(d) += weight * dq;
@@ -40,6 +43,27 @@ struct Matryoshka {
       if (batch.negatives.rows > 0) as_eigen(gradients.negatives).leftCols(d) += weight * dn;
     }
     return loss;
+  }
+
+  /// A loss of the rows of a and b, with what `target` says of them.
+  template <Real S, class Target>
+  double operator()(Rows<const S> a, Rows<const S> b, const Target& target, Rows<S> da, Rows<S> db) const {
+    double loss = 0.0;
+    check(std::min(a.cols, b.cols));
+    for (std::size_t k = 0; k < dimensions.size(); ++k) {
+      const Index d = dimensions[k];
+      Matrix<S> cut_da = Matrix<S>::Zero(a.rows, d), cut_db = Matrix<S>::Zero(b.rows, d);
+      loss += weights[k] * inner(a.middle_cols(0, d), b.middle_cols(0, d), target, rows_of(cut_da), rows_of(cut_db));
+      as_eigen(da).leftCols(d) += static_cast<S>(weights[k]) * cut_da;
+      as_eigen(db).leftCols(d) += static_cast<S>(weights[k]) * cut_db;
+    }
+    return loss;
+  }
+
+ private:
+  void check(Index width) const {
+    require_equal("Matryoshka", "weights", static_cast<Index>(weights.size()), static_cast<Index>(dimensions.size()));
+    for (const Index d : dimensions) require_in("Matryoshka", "dimension", d, 1, width);
   }
 };
 

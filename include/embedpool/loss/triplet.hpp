@@ -16,7 +16,7 @@ struct Triplet {
 
   template <Real S>
   double operator()(const ContrastiveBatch<S>& batch, const ContrastiveGradients<S>& gradients) const {
-    batch.check();
+    batch.check_unscored();
     const Index count = batch.negatives_per_query();
     require_in("triplet loss", "hard negatives a query", count, 1, batch.negatives.rows);
     const double mean = 1.0 / static_cast<double>(batch.queries.rows * count);

@@ -8,21 +8,25 @@
 namespace embedpool {
 
 /// The texts of one contrastive batch in one list: B queries, then B positives, then B K hard negatives, those of query
-/// i at [2 B + i K, 2 B + i K + K).
+/// i at [2 B + i K, 2 B + i K + K). Or of one batch of scored pairs: B first texts, then B second ones, and B scores.
 template <class Text>
 struct ContrastiveTexts {
   std::vector<Text> texts;
   Index queries = 0;                      ///< B
   std::vector<std::int64_t> documents{};  ///< [B] equal numbers are the same positive; empty: all differ
   bool in_batch_negatives = true;         ///< false: another query's document may well be right, as with class labels
+  std::vector<double> scores{};           ///< [B] of scored pairs; empty: every positive is right
 
-  /// Errors: ShapeError unless the list is a whole number of queries, positives and negatives.
+  /// Errors: ShapeError unless the list is a whole number of queries, positives and negatives, or of scored pairs.
   void check() const {
     const Index count = static_cast<Index>(texts.size());
     require_in("contrastive texts", "queries", queries, 1, count / 2);
     require_equal("contrastive texts", "texts beyond a whole number a query", count % queries, 0);
     if (!documents.empty())
       require_equal("contrastive texts", "document numbers", static_cast<Index>(documents.size()), queries);
+    if (scores.empty()) return;
+    require_equal("contrastive texts", "scores", static_cast<Index>(scores.size()), queries);
+    require_equal("contrastive texts", "texts of scored pairs", count, 2 * queries);
   }
 };
 
@@ -34,18 +38,21 @@ Loss without_in_batch_negatives(Loss loss) {
   return loss;
 }
 
-/// The loss of embeddings that lie as ContrastiveTexts has their texts, and its gradient.
+/// The loss of a batch whose embeddings lie as its texts do, and its gradient; without in-batch negatives where the batch
+/// forbids them.
 ///
 /// Shapes  embeddings [texts, D] -> gradient of the same shape, overwritten
-template <Real S, class Loss>
-double contrastive_loss(const Loss& loss, const Matrix<S>& embeddings, Index queries,
-                        std::span<const std::int64_t> documents, Matrix<S>& gradient) {
+template <Real S, class Text, class Loss>
+double loss_of(const ContrastiveTexts<Text>& batch, const Loss& chosen, const Matrix<S>& embeddings, Matrix<S>& gradient) {
+  const Loss loss = batch.in_batch_negatives ? chosen : without_in_batch_negatives(chosen);
+  const Index queries = batch.queries;
   gradient = Matrix<S>::Zero(embeddings.rows(), embeddings.cols());
   const Index negatives = embeddings.rows() - 2 * queries;
   const auto part = [&](auto rows, Index first, Index count) { return rows.middle_rows(first, count); };
   const auto e = rows_of(embeddings);
   const auto de = rows_of(gradient);
-  return loss(ContrastiveBatch<S>{part(e, 0, queries), part(e, queries, queries), part(e, 2 * queries, negatives), documents},
+  return loss(ContrastiveBatch<S>{part(e, 0, queries), part(e, queries, queries), part(e, 2 * queries, negatives),
+                                  batch.documents, 0, batch.scores},
               ContrastiveGradients<S>{part(de, 0, queries), part(de, queries, queries), part(de, 2 * queries, negatives)});
 }
 

@@ -46,11 +46,10 @@ Matrix<typename Model::Scalar> embed_in_chunks(Model& model, std::span<const typ
 /// Errors  those of the model and the loss; ShapeError for texts that do not fit
 /// Source  GradCache, arXiv 2101.06983
 template <TrainableModel Model, class Loss, Executor E>
-double contrastive_gradients(Model& model, const ContrastiveTexts<typename Model::Text>& batch, const Loss& chosen,
+double contrastive_gradients(Model& model, const ContrastiveTexts<typename Model::Text>& batch, const Loss& loss,
                              Index chunk, DropoutKey key, E& executor) {
   using S = typename Model::Scalar;
   batch.check();
-  const Loss loss = batch.in_batch_negatives ? chosen : without_in_batch_negatives(chosen);
   const std::span<const typename Model::Text> texts(batch.texts);
   const Index count = static_cast<Index>(texts.size());
   double value = 0;
@@ -59,14 +58,14 @@ double contrastive_gradients(Model& model, const ContrastiveTexts<typename Model
     model.embed_and_back(
         texts, key,
         [&](const Matrix<S>& embeddings) {
-          value = contrastive_loss(loss, embeddings, batch.queries, batch.documents, gradient);
+          value = loss_of(batch, loss, embeddings, gradient);
           return std::move(gradient);
         },
         executor);
     return value;
   }
   const Matrix<S> embeddings = embed_in_chunks(model, texts, chunk, key, executor);
-  value = contrastive_loss(loss, embeddings, batch.queries, batch.documents, gradient);
+  value = loss_of(batch, loss, embeddings, gradient);
   detail::for_each_chunk(texts, chunk, key, [&](Index first, auto part, const DropoutKey& coins) {
     model.embed_and_back(
         part, coins, [&](const Matrix<S>& some) { return Matrix<S>(gradient.middleRows(first, some.rows())); }, executor);

@@ -95,8 +95,7 @@ class Trainer {
     const std::span<const typename Model::Text> texts(batch.texts);
     const Matrix<Scalar> embeddings = embed_in_chunks(*model_, texts, settings_.chunk, DropoutKey{}, executor);
     Matrix<Scalar> unused;
-    const Loss loss = batch.in_batch_negatives ? loss_ : without_in_batch_negatives(loss_);
-    return contrastive_loss(loss, embeddings, batch.queries, batch.documents, unused);
+    return loss_of(batch, loss_, embeddings, unused);
   }
 
   Index steps() const noexcept { return optimizer_.steps(); }  ///< that have been done

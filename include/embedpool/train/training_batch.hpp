@@ -14,7 +14,10 @@ namespace embedpool {
 /// tokenizes, with the instruction of the group in front of queries, say.
 ///
 /// Each query takes as many hard negatives as the query with the fewest has, and at most `most_negatives`. Equal
-/// positives have equal document numbers, so that no loss takes one for a negative of the other.
+/// positives have equal document numbers, so that no loss takes one for a negative of the other. The texts of a scored pair
+/// are of equal rank: both are queries.
+///
+/// Errors  ShapeError when some examples have a score and some have none
 template <class Text, class TextOf>
 ContrastiveTexts<Text> training_batch(const TrainingData& data, const std::vector<Index>& chosen, Index most_negatives,
                                       TextOf&& text_of) {
@@ -24,9 +27,13 @@ ContrastiveTexts<Text> training_batch(const TrainingData& data, const std::vecto
   ContrastiveTexts<Text> batch;
   batch.queries = static_cast<Index>(chosen.size());
   for (const Index i : chosen) batch.texts.push_back(text_of(example(i).query, example(i).group, true));
+  for (const Index i : chosen)
+    if (example(i).score) batch.scores.push_back(*example(i).score);
+  const bool scored = !batch.scores.empty();
+  if (scored) require_equal("training batch", "scores", static_cast<Index>(batch.scores.size()), batch.queries);
   std::map<std::string_view, std::int64_t> documents;
   for (const Index i : chosen) {
-    batch.texts.push_back(text_of(example(i).positive, example(i).group, false));
+    batch.texts.push_back(text_of(example(i).positive, example(i).group, scored));
     batch.documents.push_back(
         documents.emplace(example(i).positive, static_cast<std::int64_t>(documents.size())).first->second);
   }

@@ -1,6 +1,7 @@
 #pragma once
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,12 +11,13 @@
 
 namespace embedpool {
 
-/// One line of training data.
+/// One line of training data: a query and what answers it, or two texts of equal rank and how alike they are.
 struct TrainingExample {
-  std::string query;
-  std::string positive;
+  std::string query;                     ///< or the first text of a scored pair
+  std::string positive;                  ///< or the second
   std::vector<std::string> negatives{};  ///< hard negatives, maybe none
   Index group = 0;                       ///< number of its task, or of its file where it names none
+  std::optional<double> score{};         ///< of a scored pair; higher is more alike, on any scale
 };
 
 /// What to do with a line that is no example.
@@ -45,9 +47,13 @@ inline std::pair<TrainingExample, std::string> training_example(const std::strin
   const io::Json json = io::parse_json(line, file, where);
   const io::JsonObject object(json, file, where);
   TrainingExample example;
-  example.query = training_text(object, "query", object.at("query"));
-  example.positive = training_text(object, "positive", object.at("positive"));
+  const bool scored = object.has("sentence1");
+  const auto text = [&](const char* key) { return training_text(object, key, object.at(key)); };
+  example.query = text(scored ? "sentence1" : "query");
+  example.positive = text(scored ? "sentence2" : "positive");
+  if (scored) example.score = object.number("score");
   for (const char* key : {"negative", "negatives"}) {
+    if (scored && object.has(key)) object.fail(key, "a scored pair has none");
     if (!object.has(key)) continue;
     const io::Json& value = object.at(key);
     if (!value.is_array()) example.negatives.push_back(training_text(object, key, value));
@@ -59,13 +65,15 @@ inline std::pair<TrainingExample, std::string> training_example(const std::strin
 }  // namespace detail
 
 /// Reads JSON lines, plain or gzip-compressed: an object a line with `query`, `positive`, and maybe `negative` or
-/// `negatives` (a string or a list) and `task`.
+/// `negatives` (a string or a list) and `task`; or with `sentence1`, `sentence2`, `score` and maybe `task`. The examples of a
+/// task all have scores, or none has.
 ///
 /// Errors  FileError naming file, line and key: no object, a key missing, empty or of another type, an empty line, a file
 ///         without examples. With BadLines::skipped lines are counted instead; a file that cannot be read still is an error
 inline TrainingData read_training_data(const std::vector<std::string>& files, BadLines bad_lines = BadLines::refused) {
   TrainingData data;
   std::map<std::string, Index> numbers;
+  std::vector<bool> scored;  // by group
   for (const std::string& path : files) {
     io::LineReader lines(path);
     const std::size_t before = data.examples.size();
@@ -79,6 +87,9 @@ inline TrainingData read_training_data(const std::vector<std::string>& files, Ba
         const auto [entry, is_new] = numbers.emplace(group, static_cast<Index>(data.groups.size()));
         if (is_new) data.groups.push_back(group);
         example.group = entry->second;
+        if (is_new) scored.push_back(example.score.has_value());
+        else if (scored[static_cast<std::size_t>(example.group)] != example.score.has_value())
+          throw FileError(lines.name(), where, "task '" + group + "' has scored pairs, and pairs without a score");
         data.examples.push_back(std::move(example));
       } catch (const FileError&) {
         // A line that was read is a line to skip; what happens before a line is there is not about lines.
