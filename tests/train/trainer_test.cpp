@@ -114,8 +114,8 @@ TEST_CASE("a run that is resumed at any step ends with the bytes of an unbroken 
     CHECK(trainer.steps() == stop);
     while (trainer.steps() < 6) trainer.step(School<float>::batch(trainer.steps()), serial);
     CHECK(school.values() == unbroken.values());
-    for (std::size_t i = 0; i < whole.optimizer().moments().size(); ++i)
-      CHECK(trainer.optimizer().moments()[i].second == whole.optimizer().moments()[i].second);
+    for (std::size_t i = 0; i < whole.update().moments().size(); ++i)
+      CHECK(trainer.update().moments()[i].second == whole.update().moments()[i].second);
   }
 }
 

@@ -12,7 +12,9 @@ bool run(BackboneInTraining& trained, Index width, TrainingJob& job, ThreadPool&
   using Model = cuda::DeviceTrainedEmbedder<T, cuda::CudaDevice, AnyMask, BackboneInTraining::Pooling>;
   cuda::CudaDevice gpu;
   Model on_gpu(gpu, trained, job.kept_blocks());
-  return run_job(on_gpu, width, job, text_maker(job), executor);
+  const bool finished = run_job(on_gpu, width, job, text_maker(job), executor);
+  on_gpu.bring_back();
+  return finished;
 }
 
 }  // namespace

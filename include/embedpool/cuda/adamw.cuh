@@ -56,8 +56,45 @@ class DeviceOptimizer {
   /// `longest_gradient` count with that length (0: as they are); they stay as they are in memory.
   template <Device D, class Rate>
   void step(D& device, const Rate& rate, double longest_gradient = 0) {
+    launch_norm(device, longest_gradient);
+    launch_update(device, rate);
+  }
+
+  /// The two halves of a step, for callers that decide between them: the norm of all gradients, waited for, ...
+  template <Device D>
+  double gradient_norm(D& device) {
+    launch_norm(device, 0);
+    GradientClip clip;
+    device.copy_out(&clip, clip_.data(), Index(sizeof clip));
+    device.wait();
+    return static_cast<double>(clip.norm);
+  }
+  /// ... and a step where gradients count `factor` times.
+  template <Device D, class Rate>
+  void scaled_step(D& device, const Rate& rate, double factor) {
+    scaled_ = {0, static_cast<float>(factor)};
+    device.copy_in(clip_.data(), &scaled_, Index(sizeof scaled_));
+    launch_update(device, rate);
+  }
+
+  Index steps() const noexcept { return steps_; }
+  void resume_at(Index steps) noexcept { steps_ = steps; }
+  /// Norm and factor of the last step, in the device's memory.
+  const GradientClip* clip() const noexcept { return clip_.data(); }
+  /// Moments of tensor i in the order of the tensors, in the device's memory.
+  float* first_moment(std::size_t i) const noexcept { return moments_.data() + moment_begin_[i]; }
+  float* second_moment(std::size_t i) const noexcept { return first_moment(i) + moment_size_; }
+
+ private:
+  Index count() const noexcept { return static_cast<Index>(chunks_.size()); }
+
+  template <Device D>
+  void launch_norm(D& device, double longest_gradient) {
     device.launch(GradientSquares{device_chunks_.data(), count(), squares_.data()});
     device.launch(GradientNorm{squares_.data(), count(), static_cast<float>(longest_gradient), clip_.data()});
+  }
+  template <Device D, class Rate>
+  void launch_update(D& device, const Rate& rate) {
     ++steps_;
     const double correction1 = 1.0 - std::pow(rule_.beta1, static_cast<double>(steps_));
     const double correction2 = 1.0 - std::pow(rule_.beta2, static_cast<double>(steps_));
@@ -76,17 +113,6 @@ class DeviceOptimizer {
     device.launch(update);
   }
 
-  Index steps() const noexcept { return steps_; }
-  void resume_at(Index steps) noexcept { steps_ = steps; }
-  /// Norm and factor of the last step, in the device's memory.
-  const GradientClip* clip() const noexcept { return clip_.data(); }
-  /// Moments of tensor i in the order of the tensors, in the device's memory.
-  float* first_moment(std::size_t i) const noexcept { return moments_.data() + moment_begin_[i]; }
-  float* second_moment(std::size_t i) const noexcept { return first_moment(i) + moment_size_; }
-
- private:
-  Index count() const noexcept { return static_cast<Index>(chunks_.size()); }
-
   void add_chunks(const DeviceTensor& tensor, float* first_moment, Index to_second) {
     for (Index j = 0; j < tensor.size; j += TensorChunk::longest)
       chunks_.push_back({tensor.value + j, tensor.gradient + j, first_moment + j, first_moment + to_second + j,
@@ -104,6 +130,7 @@ class DeviceOptimizer {
   DeviceBuffer<TensorChunk> device_chunks_;
   DeviceBuffer<double> squares_;
   DeviceBuffer<GradientClip> clip_;
+  GradientClip scaled_{};  ///< stays until the device has it
 };
 
 }  // namespace embedpool::cuda

@@ -21,9 +21,10 @@ void write_checkpoint(Trainer<Model, Loss>& trainer, const std::string& descript
   io::SafetensorsWriter writer;
   writer.add_metadata("description", description);
   writer.add_metadata("steps", std::to_string(trainer.steps()));
-  const auto& moments = trainer.optimizer().moments();
-  for (std::size_t i = 0; i < trainer.tensors().size(); ++i) {
-    const auto& tensor = trainer.tensors()[i];
+  const auto& moments = trainer.update().moments();
+  const auto& tensors = trainer.tensors();
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const auto& tensor = tensors[i];
     writer.add(tensor.name, *tensor.value);
     writer.add(tensor.name + ".first", moments[i].first);
     writer.add(tensor.name + ".second", moments[i].second);
@@ -64,14 +65,13 @@ void read_checkpoint(Trainer<Model, Loss>& trainer, const std::string& descripti
     throw FileError(file.name(), "", "holds " + std::to_string(file.tensors().size()) + " tensors, must be " +
                                          std::to_string(3 * tensors.size()));
   std::vector<Matrix<S>> values;
-  std::vector<typename Optimizer<S>::Moments> moments;
+  std::vector<typename ParameterUpdate<S>::Moments> moments;
   for (const auto& tensor : tensors) {
     values.push_back(read(tensor.name, *tensor.value));
     moments.push_back({read(tensor.name + ".first", *tensor.value), read(tensor.name + ".second", *tensor.value)});
   }
   for (std::size_t i = 0; i < tensors.size(); ++i) *tensors[i].value = std::move(values[i]);
-  trainer.optimizer().moments() = std::move(moments);
-  trainer.optimizer().resume_at(steps);
+  trainer.update().restore(std::move(moments), steps);
   trainer.model().changed();
 }
 

@@ -5,6 +5,7 @@
 
 #include "embedpool/core/executor.hpp"
 #include "embedpool/nn/dropout.hpp"
+#include "embedpool/train/adamw.hpp"
 #include "embedpool/train/trained_tensor.hpp"
 
 namespace embedpool {
@@ -26,6 +27,17 @@ concept TrainableModel = Real<typename M::Scalar> &&
       { model.tensors() } -> std::same_as<std::vector<TrainedTensor<typename M::Scalar>>>;
       { model.clear_gradients() } -> std::same_as<void>;
       { model.changed() } -> std::same_as<void>;
+    };
+
+/// A TrainableModel that updates what it trains itself, since values and gradients do not lie on the host:
+///   - parameter_update(rule, decay, tensors of the loss) has the members of ParameterUpdate;
+///   - bring_back() copies values to where tensors() point; gradients there are not used;
+///   - changed() is called after values were changed there, and not after steps of the update.
+template <class M>
+concept UpdatesItself = TrainableModel<M> &&
+    requires(M model, AdamW rule, const std::vector<TrainedTensor<typename M::Scalar>>& of_loss) {
+      model.parameter_update(rule, double{}, of_loss);
+      { model.bring_back() } -> std::same_as<void>;
     };
 
 }  // namespace embedpool

@@ -1,12 +1,12 @@
 #pragma once
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "embedpool/core/error.hpp"
 #include "embedpool/train/gradient_cache.hpp"
-#include "embedpool/train/gradient_norm.hpp"
-#include "embedpool/train/optimizer.hpp"
+#include "embedpool/train/parameter_update.hpp"
 #include "embedpool/train/schedule.hpp"
 
 namespace embedpool {
@@ -38,6 +38,18 @@ struct StepReport {
   double rate = 0;
 };
 
+namespace detail {
+/// The update of a model and of what its loss learns: the model's own where it has one.
+template <class Model>
+auto update_of(Model& model, const std::vector<TrainedTensor<typename Model::Scalar>>& all,
+               const std::vector<TrainedTensor<typename Model::Scalar>>& of_loss, const TrainingSettings& settings) {
+  if constexpr (UpdatesItself<Model>)
+    return model.parameter_update(settings.optimizer, settings.weight_decay, of_loss);
+  else
+    return ParameterUpdate<typename Model::Scalar>(settings.optimizer, settings.weight_decay, all);
+}
+}  // namespace detail
+
 /// Teaches a model by a contrastive loss: gradients of one or several batches, clipping, AdamW on a schedule.
 ///
 /// A step depends on the model, the optimiser's moments, the number of the step and the batch alone, so a run that is
@@ -53,7 +65,7 @@ class Trainer {
   /// The model outlives the trainer.
   Trainer(Model& model, Loss loss, TrainingSettings settings)
       : model_(&model), loss_(std::move(loss)), settings_(settings), tensors_(all_tensors(model, loss_)),
-        optimizer_(settings.optimizer, settings.weight_decay, tensors_) {}
+        update_(detail::update_of(model, tensors_, tensors_of(loss_), settings)) {}
 
   /// One step on one batch.
   template <Executor E>
@@ -77,14 +89,12 @@ class Trainer {
       report.loss += loss / static_cast<double>(batches.size());
       key.first_text += static_cast<Index>(batches[i].texts.size());
     }
-    if (batches.size() > 1)
-      for (const TrainedTensor<Scalar>& tensor : tensors_) *tensor.gradient /= static_cast<Scalar>(batches.size());
-    report.gradient_norm = clip_gradients(tensors_, settings_.longest_gradient);
+    report.gradient_norm = update_.clip(static_cast<Index>(batches.size()), settings_.longest_gradient);
     if (!std::isfinite(report.gradient_norm)) fail(batches.size() - 1, "a gradient is not finite");
-    optimizer_.step(tensors_, [&](TrainedPart part) {
+    update_.apply([&](TrainedPart part) {
       return share * (part == TrainedPart::head ? settings_.head_rate : settings_.rate);
     });
-    model_->changed();
+    if constexpr (!has_own_update) model_->changed();
     return report;
   }
 
@@ -98,18 +108,26 @@ class Trainer {
     return loss_of(batch, loss_, embeddings, unused);
   }
 
-  Index steps() const noexcept { return optimizer_.steps(); }  ///< that have been done
+  Index steps() const noexcept { return update_.steps(); }  ///< that have been done
   Model& model() noexcept { return *model_; }
-  Optimizer<Scalar>& optimizer() noexcept { return optimizer_; }
-  const std::vector<TrainedTensor<Scalar>>& tensors() const noexcept { return tensors_; }
+  auto& update() noexcept { return update_; }
+  /// The model's tensors, then the loss's, with the values that they have now.
+  const std::vector<TrainedTensor<Scalar>>& tensors() {
+    if constexpr (has_own_update) model_->bring_back();
+    return tensors_;
+  }
   const TrainingSettings& settings() const noexcept { return settings_; }
 
  private:
-  /// The model's, then those of a loss that has some.
+  static constexpr bool has_own_update = UpdatesItself<Model>;
+
+  static std::vector<TrainedTensor<Scalar>> tensors_of(const Loss& loss) {
+    if constexpr (TrainedLoss<Loss, Scalar>) return loss.tensors();
+    else return {};
+  }
   static std::vector<TrainedTensor<Scalar>> all_tensors(Model& model, const Loss& loss) {
     std::vector<TrainedTensor<Scalar>> tensors = model.tensors();
-    if constexpr (TrainedLoss<Loss, Scalar>)
-      for (TrainedTensor<Scalar>& tensor : loss.tensors()) tensors.push_back(std::move(tensor));
+    for (TrainedTensor<Scalar>& tensor : tensors_of(loss)) tensors.push_back(std::move(tensor));
     return tensors;
   }
 
@@ -121,7 +139,7 @@ class Trainer {
   Loss loss_;
   TrainingSettings settings_;
   std::vector<TrainedTensor<Scalar>> tensors_;
-  Optimizer<Scalar> optimizer_;
+  decltype(detail::update_of(std::declval<Model&>(), {}, {}, {})) update_;
 };
 
 }  // namespace embedpool

@@ -4,6 +4,7 @@
 
 #include "embedpool/cuda/device_buffer.hpp"
 #include "embedpool/cuda/kernels/convert.cuh"
+#include "embedpool/cuda/trained_rows.hpp"
 #include "embedpool/model/trained_block.hpp"
 
 namespace embedpool::cuda {
@@ -66,9 +67,19 @@ class DeviceAdapter {
     device.wait();
   }
 
-  /// All of A and B, pair by pair, for an optimiser to change.
-  std::span<float> parameters() const noexcept { return {parameters_.data(), static_cast<std::size_t>(size_)}; }
-  std::span<float> gradients() const noexcept { return {gradients_.data(), static_cast<std::size_t>(size_)}; }
+  /// A and B of each pair in turn, for an optimiser to change. Rows of B lie in the device's order: see TrainedRows.
+  std::vector<TrainedRows> tensors() const {
+    std::vector<TrainedRows> list;
+    for (const DeviceLoraPair<T>& pair : pairs_) {
+      const auto add = [&](Rows<float> gradient, bool reordered) {
+        const Rows<float> value(parameters_.data() + (gradient.data - gradients_.data()), gradient.rows, gradient.cols);
+        list.push_back({value, gradient, reordered ? config_.head_dim : 0});
+      };
+      add(pair.da, false);
+      add(pair.db, embedpool::detail::is_reordered(pair.place, config_));
+    }
+    return list;
+  }
   template <Device D>
   void clear_gradients(D& device) const {
     device.clear(gradients_.data(), size_ * Index(sizeof(float)));

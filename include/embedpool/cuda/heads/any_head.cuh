@@ -58,6 +58,10 @@ class DeviceHead<AnyHead, D> {
   void add_gradients_to(D& device, Params& dparams) {
     visit([&]<class Head>(DeviceHead<Head, D>& head) { head.add_gradients_to(device, of<Head>(dparams)); });
   }
+  template <class F>
+  void for_each(F&& f) const {
+    std::visit([&](const auto& head) { head->for_each(f); }, held_);
+  }
   Index output_width(Index width) const { return head_.output_width(width); }
 
  private:

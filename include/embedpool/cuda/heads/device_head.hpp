@@ -10,7 +10,7 @@ namespace embedpool::cuda {
 ///   upload(device, params)              new values of the same shapes
 ///   forward(device, keys, out)          out [B, output_width(D)]; keeps what backward needs
 ///   backward(device, keys, de, dkeys)   once after forward with the same keys: adds to dkeys [N, D], its gradients
-///   clear_gradients(device), add_gradients_to(device, dparams)
+///   clear_gradients(device), add_gradients_to(device, dparams), for_each(f)
 ///
 /// Row b of `out` depends on the keys of text b alone, to the bit where the device's products do the same for rows.
 /// Memory grows to the largest batch and is used again.
@@ -37,6 +37,11 @@ class DeviceHeadBase {
   template <Device D>
   void add_gradients_to(D& device, Params& dparams) {
     params_.add_gradients_to(device, dparams);
+  }
+  /// f(name, value, gradient) for every tensor in the device's memory: an optimiser may change it between passes.
+  template <class F>
+  void for_each(F&& f) const {
+    params_.for_each(f);
   }
   Index output_width(Index width) const { return head_.output_width(width); }
 

@@ -35,8 +35,14 @@ class DeviceParams {
   }
 
   bool has(std::string_view name) const noexcept { return find(name) != nullptr; }
-  Rows<const float> value(std::string_view name) const { return rows_of(values_, name); }
+  Rows<float> value(std::string_view name) const { return rows_of(values_, name); }
   Rows<float> gradient(std::string_view name) const { return rows_of(gradients_, name); }
+
+  /// f(name, value, gradient) for every tensor.
+  template <class F>
+  void for_each(F&& f) const {
+    for (const Tensor& tensor : tensors_) f(tensor.name, value(tensor.name), gradient(tensor.name));
+  }
 
   template <Device D>
   void clear_gradients(D& device) const {
