@@ -13,6 +13,7 @@
 #include "text_file.hpp"
 #include "trained_head.hpp"
 #include "training_job.hpp"
+#include "training_recipe.hpp"
 
 namespace embedpool::program {
 namespace {

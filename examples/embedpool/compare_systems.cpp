@@ -4,6 +4,7 @@
 
 #include "compare_options.hpp"
 #include "embedpool/io/json.hpp"
+#include "training_recipe.hpp"
 
 namespace embedpool::program {
 namespace {

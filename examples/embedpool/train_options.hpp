@@ -2,7 +2,6 @@
 #include <functional>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "embedding_options.hpp"
@@ -49,17 +48,5 @@ struct TrainOptions : EmbeddingOptions {
 };
 
 void add_train_options(CLI::App& command, TrainOptions& options);
-
-/// Fills in what a design of arXiv 2409.02727 says, or else the default recipe, where flags leave it open.
-///
-/// Errors  ShapeError naming a flag that contradicts the design
-void apply_recipe(TrainOptions& options);
-
-/// 1e-2 for heads that are few weights, one for each key; 1e-3 for those that have matrices, which diverge at more.
-double default_head_rate(std::string_view head) noexcept;
-
-/// The training of the head alone that comes before LoRA, in the folder `head` of the output: few examples many times, as
-/// suits few parameters.
-TrainOptions head_training(const TrainOptions& options);
 
 }  // namespace embedpool::program

@@ -5,6 +5,7 @@
 
 #include "command.hpp"
 #include "training_job.hpp"
+#include "training_recipe.hpp"
 
 namespace embedpool::program {
 namespace {

@@ -10,6 +10,7 @@
 #include "progress.hpp"
 #include "settings.hpp"
 #include "train_options.hpp"
+#include "training_recipe.hpp"
 #include "training_texts.hpp"
 
 namespace embedpool::program {

@@ -31,7 +31,7 @@ TEST_CASE("a training on a device goes as on the CPU: losses, gradients and valu
   test::TestDevice device;
   SerialExecutor serial;
   for (const Index chunk : {0, 5})
-    for (const std::string architecture : {"qwen2", "llama"}) {  // "llama" stores rows of q and k in another order
+    for (const std::string architecture : {"qwen2", "llama-gguf"}) {  // which stores rows of q and k in another order
       CAPTURE(chunk);
       CAPTURE(architecture);
       School expected({}, architecture), school({}, architecture);
@@ -72,14 +72,14 @@ TEST_CASE("a training that moves between devices and the CPU by its checkpoint g
   SerialExecutor serial;
   const auto path = folder / "checkpoint.safetensors";
   const auto values_after = [&](Index steps, Index stop, TrainedParts parts) {
-    School school(parts, "llama");
+    School school(parts, "llama-gguf");
     {
       OnDevice on_device(device, school.model);
       Trainer trainer(on_device, LearnedScale<float>{}, School::settings(5));
       for (Index step = 0; step < stop; ++step) trainer.step(School::batch(step), serial);
       write_checkpoint(trainer, "a run", path);
     }
-    School other(parts, "llama");
+    School other(parts, "llama-gguf");
     OnDevice on_device(device, other.model);
     Trainer trainer(on_device, LearnedScale<float>{}, School::settings(5));
     read_checkpoint(trainer, "a run", path);
@@ -98,7 +98,7 @@ TEST_CASE("a training that moves between devices and the CPU by its checkpoint g
   }
   // What the device wrote is what the CPU reads, in its order of rows.
   values_after(2, 2, {});
-  School school({}, "llama"), on_cpu({}, "llama");
+  School school({}, "llama-gguf"), on_cpu({}, "llama-gguf");
   OnDevice on_device(device, school.model);
   Trainer from_device(on_device, LearnedScale<float>{}, School::settings());
   Trainer from_cpu(on_cpu.model, LearnedScale<float>{}, School::settings());

@@ -25,11 +25,11 @@ inline std::vector<SentenceTransformersModule> sentence_transformers_modules(con
   if (!list.is_array() || list.empty()) throw FileError(file, "", "must be an array of modules");
   std::vector<SentenceTransformersModule> modules;
   for (const Json& entry : list) {
-    const JsonObject module(entry, file, std::to_string(modules.size()));
-    const std::string type = module.string("type");
-    const std::filesystem::path folder(module.string_or("path", ""));
+    const JsonObject step(entry, file, std::to_string(modules.size()));
+    const std::string type = step.string("type");
+    const std::filesystem::path folder(step.string_or("path", ""));
     if (folder.is_absolute() || std::find(folder.begin(), folder.end(), "..") != folder.end())
-      module.fail("path", "must lie in the model's folder, got '" + folder.string().substr(0, 80) + "'");
+      step.fail("path", "must lie in the model's folder, got '" + folder.string().substr(0, 80) + "'");
     modules.push_back({type.substr(type.rfind('.') + 1), type, folder});
   }
   return modules;

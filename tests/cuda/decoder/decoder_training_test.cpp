@@ -46,7 +46,11 @@ Gradients on_device(test::TestDevice& device, const Decoder<float>& decoder, con
   device_adapter.clear_gradients(device);
   pass(model, training, device_adapter);  // memory of the step before leaves no trace
   Gradients gradients = Gradients::of(adapter);
-  device_adapter.add_gradients_to(device, gradients);
+  const auto tensors = device_adapter.tensors();
+  for (std::size_t i = 0; i < gradients.lora.size(); ++i) {
+    tensors[2 * i].copy_out(device, tensors[2 * i].gradient.data, gradients.lora[i].a);
+    tensors[2 * i + 1].copy_out(device, tensors[2 * i + 1].gradient.data, gradients.lora[i].b);
+  }
   return gradients;
 }
 
@@ -124,11 +128,17 @@ TEST_CASE("an adapter comes back from a device as it went") {
   const Decoder<float> decoder = test::random_decoder<float>(test::small_config("llama-gguf"));
   const LoraAdapter<float> adapter = test::random_adapter<float>(decoder.config(), 2);
   const cuda::DeviceAdapter<bf16> on_device(device, decoder, adapter);
-  LoraAdapter<float> back = adapter;
-  for (auto& entry : back.entries) entry.lora.a.setZero(), entry.lora.b.setZero();
-  on_device.copy_parameters_to(device, back);
-  for (std::size_t i = 0; i < back.entries.size(); ++i) {
-    CHECK(back.entries[i].lora.a == adapter.entries[i].lora.a);
-    CHECK(back.entries[i].lora.b == adapter.entries[i].lora.b);
+  const auto tensors = on_device.tensors();
+  REQUIRE(tensors.size() == 2 * adapter.entries.size());
+  for (std::size_t i = 0; i < adapter.entries.size(); ++i) {
+    Matrix<float> a, b;
+    tensors[2 * i].copy_out(device, tensors[2 * i].value.data, a);
+    tensors[2 * i + 1].copy_out(device, tensors[2 * i + 1].value.data, b);
+    CHECK(a == adapter.entries[i].lora.a);
+    CHECK(b == adapter.entries[i].lora.b);
+    const Matrix<float> other = 2 * b;
+    tensors[2 * i + 1].copy_in(device, other, tensors[2 * i + 1].value.data);
+    tensors[2 * i + 1].copy_out(device, tensors[2 * i + 1].value.data, b);
+    CHECK(b == other);
   }
 }

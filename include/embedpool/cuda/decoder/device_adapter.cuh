@@ -105,40 +105,7 @@ class DeviceAdapter {
     return lowest;
   }
 
-  /// Copies the parameters back into an adapter of the same shapes. Waits.
-  template <Device D>
-  void copy_parameters_to(D& device, LoraAdapter<float>& adapter) const {
-    for_each_value(device, parameters_.data(), [&](std::size_t i) { return &adapter.entries[i].lora; },
-                   [](float& to, float from) { to = from; });
-  }
-  /// Adds the gradients to the host's, in the adapter's order of rows; frozen pairs, which have no values there, are left
-  /// out. Waits.
-  template <Device D>
-  void add_gradients_to(D& device, DecoderGradients<float>& gradients) const {
-    for_each_value(device, gradients_.data(), [&](std::size_t i) { return &gradients.lora[i]; },
-                   [](float& to, float from) { to += from; });
-  }
-
  private:
-  /// Calls f(value of the host, value of the device) for every value of every pair.
-  template <Device D, class Target, class F>
-  void for_each_value(D& device, const float* from, const Target& target, const F& f) const {
-    std::vector<float> values(static_cast<std::size_t>(size_));
-    device.copy_out(values.data(), from, size_ * Index(sizeof(float)));
-    device.wait();
-    const float* next = values.data();
-    for (const DeviceLoraPair<T>& pair : pairs_) {
-      LoraPair<float>& to = *target(static_cast<std::size_t>(pair.number));
-      const bool reordered = embedpool::detail::is_reordered(pair.place, config_);
-      for (Index i = 0; i < to.a.size(); ++i) f(to.a.data()[i], next[i]);
-      next += pair.a.rows * pair.a.cols;
-      for (Index n = 0; n < to.b.rows(); ++n)
-        for (Index r = 0; r < to.b.cols(); ++r)
-          f(to.b(reordered ? row_for_halves(n, config_.head_dim) : n, r), next[n * to.b.cols() + r]);
-      next += pair.b.rows * pair.b.cols;
-    }
-  }
-
   DecoderConfig config_;
   Index size_ = 0;
   DeviceBuffer<float> parameters_, gradients_;
