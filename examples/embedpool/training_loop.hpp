@@ -12,16 +12,17 @@
 
 namespace embedpool::program {
 
-/// InfoNCE, and a loss for scored pairs, as the flags have them.
-using ChosenLoss = LossOfBatch<LearnedScale<float>, AnyPairLoss>;
-
-/// The losses on the whole vector and on its beginnings.
-inline Matryoshka<ChosenLoss> chosen_loss(const LearningOptions& options, Index width) {
-  InfoNCE contrast = options.loss == "qwen3" ? InfoNCE::qwen3() : InfoNCE{};
+/// InfoNCE, and a loss for scored pairs, as the flags have them, on the whole vector and on its beginnings. `Contrast` is
+/// InfoNCE, or computes it on a device.
+template <std::derived_from<InfoNCE> Contrast>
+auto chosen_loss(const LearningOptions& options, Index width, Contrast contrast) {
+  using Loss = LossOfBatch<LearnedScale<float, Contrast>, AnyPairLoss>;
+  static_cast<InfoNCE&>(contrast) = options.loss == "qwen3" ? InfoNCE::qwen3() : InfoNCE{};
   contrast.scale = 1 / options.temperature;
   contrast.symmetric = options.symmetric;
   if (options.false_negative_margin) contrast.false_negatives.margin = options.false_negative_margin;
-  Matryoshka<ChosenLoss> loss{{LearnedScale<float>(contrast), AnyPairLoss::parse(options.scored_loss, contrast.scale)}, {}, {}};
+  const AnyPairLoss scored = AnyPairLoss::parse(options.scored_loss, contrast.scale);
+  Matryoshka<Loss> loss{{LearnedScale<float, Contrast>(std::move(contrast)), scored}, {}, {}};
   loss.inner.inner.learns = options.learn_temperature;
   loss.dimensions = options.matryoshka;
   if (std::find(loss.dimensions.begin(), loss.dimensions.end(), width) == loss.dimensions.end())
@@ -39,8 +40,9 @@ inline auto text_maker(TrainingJob& job) {
 
 /// The steps of a job on a model whose texts `text_of(string, group, is_query, data)` makes; with a log, looks at held-out
 /// data, checkpoints and progress. False when interrupted: the checkpoint is written.
-template <TrainableModel TrainedModel, class TextOf>
-bool run_job(TrainedModel& trained, Index width, TrainingJob& job, TextOf&& text_of, ThreadPool& executor) {
+template <TrainableModel TrainedModel, class TextOf, class Contrast = InfoNCE>
+bool run_job(TrainedModel& trained, Index width, TrainingJob& job, TextOf&& text_of, ThreadPool& executor,
+             Contrast contrast = {}) {
   const TrainOptions& options = job.options;
   const Index steps = options.learning.steps;
   const auto texts_of = [&](const std::vector<Index>& chosen, const TrainingData& from) {
@@ -50,7 +52,7 @@ bool run_job(TrainedModel& trained, Index width, TrainingJob& job, TextOf&& text
     texts.in_batch_negatives = job.in_batch_negatives(chosen, from);
     return texts;
   };
-  Trainer trainer(trained, chosen_loss(options.learning, width), job.training_settings());
+  Trainer trainer(trained, chosen_loss(options.learning, width, std::move(contrast)), job.training_settings());
   const std::string checkpoint = job.file("checkpoint.safetensors");
   if (options.resume && std::filesystem::exists(checkpoint)) read_checkpoint(trainer, job.description(), checkpoint);
   TrainingLog log(job.file("log.jsonl"), trainer.steps());

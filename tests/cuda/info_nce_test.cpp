@@ -1,4 +1,4 @@
-#include "embedpool/cuda/info_nce.cuh"
+#include "embedpool/cuda/info_nce_on.cuh"
 
 #include <doctest/doctest.h>
 
@@ -309,4 +309,29 @@ TEST_CASE("parts that do not fit are refused by name") {
                          doctest::Contains("rows of the gradient of the negatives"), ShapeError);
     CHECK_THROWS_WITH_AS(cuda::DeviceInfoNce(InfoNCE{}, {0, 1}), doctest::Contains("block of scores"), ShapeError);
   });
+}
+
+TEST_CASE("InfoNCE of embeddings on the host, computed on a device, adds what the CPU's adds") {
+  test::TestDevice device;
+  const Sizes sizes{.queries = 19, .before = 2, .behind = 3, .negatives = 2, .documents = true};
+  const Values x(sizes, 7);
+  const auto rows = [&](auto& values) { return Rows(values.data(), static_cast<Index>(values.size()) / x.width, x.width); };
+  const ContrastiveBatch<float> batch{rows(x.queries), rows(x.positives), rows(x.negatives), x.documents, x.first};
+  const auto check = [&](const auto& loss, const Result& want) {
+    Result got = want;
+    const ContrastiveGradients<float> gradients{rows(got.dqueries), rows(got.dpositives), rows(got.dnegatives)};
+    for (const auto part : {&Result::dqueries, &Result::dpositives, &Result::dnegatives}) std::ranges::fill(got.*part, 0.5f);
+    got.loss = loss(batch, gradients);
+    for (const auto part : {&Result::dqueries, &Result::dpositives, &Result::dnegatives})
+      for (float& value : got.*part) value -= 0.5f;  // what was there before
+    check_equal(got, want, 2 * bound(20));  // 0.5 costs gradients another rounding
+  };
+  const cuda::InfoNceOn<test::TestDevice> loss(device, InfoNCE::qwen3());
+  check(loss, expected(InfoNCE::qwen3(), x));
+  const Matryoshka<InfoNCE> cuts{InfoNCE::qwen3(), {7, x.width}, {0.5, 1.0}};
+  check(Matryoshka<cuda::InfoNceOn<test::TestDevice>>{loss, cuts.dimensions, cuts.weights}, expected(cuts, x));
+  const std::vector<double> scores(static_cast<std::size_t>(sizes.queries));
+  Result unused = expected(InfoNCE{}, x);
+  const ContrastiveBatch<float> scored{batch.queries, batch.positives, {}, {}, 0, scores};
+  CHECK_THROWS_WITH_AS(loss(scored, {rows(unused.dqueries), rows(unused.dpositives), {}}), doctest::Contains("scores"), ShapeError);
 }

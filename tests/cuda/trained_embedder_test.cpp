@@ -3,6 +3,7 @@
 #include "cuda/on_device.hpp"
 #include "embedpool/attention/any_mask.hpp"
 #include "embedpool/cuda/heads/any_head.cuh"
+#include "embedpool/cuda/info_nce_on.cuh"
 #include "embedpool/cuda/trained_embedder.cuh"
 #include "embedpool/pooling/any_layers.hpp"
 #include "embedpool/train/checkpoint.hpp"
@@ -36,7 +37,8 @@ TEST_CASE("a training on a device goes as on the CPU: losses, gradients and valu
       CAPTURE(architecture);
       School expected({}, architecture), school({}, architecture);
       OnDevice on_device(device, school.model);
-      LearnedScale<float> expected_loss, loss;  // learns on the host beside the device's tensors
+      LearnedScale<float> expected_loss;  // learns on the host beside the device's tensors
+      LearnedScale<float, cuda::InfoNceOn<test::TestDevice>> loss(cuda::InfoNceOn{device});
       auto settings = School::settings(chunk);
       // Steps proportional to gradients: with the usual 1e-8, a gradient of nothing but rounding moves its value as far as any.
       settings.optimizer.epsilon = 0.1;

@@ -1,5 +1,6 @@
 #include "../training_loop.hpp"
 #include "embedpool/cuda/heads/any_head.cuh"
+#include "embedpool/cuda/info_nce_on.cuh"
 #include "embedpool/cuda/trained_embedder.cuh"
 #include "gpu_training.hpp"
 #include "require_gpu.cuh"
@@ -12,7 +13,7 @@ bool run(BackboneInTraining& trained, Index width, TrainingJob& job, ThreadPool&
   using Model = cuda::DeviceTrainedEmbedder<T, cuda::CudaDevice, AnyMask, BackboneInTraining::Pooling>;
   cuda::CudaDevice gpu;
   Model on_gpu(gpu, trained, job.kept_blocks());
-  const bool finished = run_job(on_gpu, width, job, text_maker(job), executor);
+  const bool finished = run_job(on_gpu, width, job, text_maker(job), executor, cuda::InfoNceOn(gpu));
   on_gpu.bring_back();
   return finished;
 }

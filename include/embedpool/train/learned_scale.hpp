@@ -1,7 +1,9 @@
 #pragma once
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "embedpool/loss/info_nce.hpp"
@@ -13,22 +15,22 @@ namespace embedpool {
 ///
 ///   scale = exp(t), at most `largest`        d loss / d t = scale d loss / d scale; 0 where the limit holds it down
 ///
-/// Copies share t and its gradient, to which a call adds.
+/// Copies share t and its gradient, to which a call adds. `Contrastive` is InfoNCE, or one that is computed elsewhere.
 ///
 /// Source  CLIP, arXiv 2103.00020, section 2.5: learned as a logarithm, limited to 100
-template <Real S>
+template <Real S, std::derived_from<InfoNCE> Contrastive = InfoNCE>
 struct LearnedScale {
-  InfoNCE inner{};
+  Contrastive inner;
   double largest = 100;
   bool learns = true;  ///< false: the scale stays, so that a choice at run time needs no other type
 
-  explicit LearnedScale(InfoNCE loss = {}) : inner(loss), state_(std::make_shared<State>()) {
+  explicit LearnedScale(Contrastive loss = {}) : inner(std::move(loss)), state_(std::make_shared<State>()) {
     state_->log_scale.setConstant(static_cast<S>(std::log(inner.scale)));
   }
 
   double operator()(const ContrastiveBatch<S>& batch, const ContrastiveGradients<S>& gradients) const {
     const double learned = std::exp(static_cast<double>(state_->log_scale(0, 0)));
-    InfoNCE loss = inner;
+    Contrastive loss = inner;
     loss.scale = scale();
     double dscale = 0;
     const double value = loss(batch, gradients, dscale);
