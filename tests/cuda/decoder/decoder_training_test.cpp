@@ -2,6 +2,7 @@
 
 #include "cuda/decoder/device_sink.hpp"
 #include "embedpool/cuda/decoder/decoder_training.cuh"
+#include "embedpool/cuda/trained_rows.hpp"
 #include "embedpool/model/decoder_training.hpp"
 #include "model/random_adapter.hpp"
 #include "model/random_decoder.hpp"

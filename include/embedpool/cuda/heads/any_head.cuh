@@ -55,9 +55,6 @@ class DeviceHead<AnyHead, D> {
   void clear_gradients(D& device) {
     visit([&](auto& head) { head.clear_gradients(device); });
   }
-  void add_gradients_to(D& device, Params& dparams) {
-    visit([&]<class Head>(DeviceHead<Head, D>& head) { head.add_gradients_to(device, of<Head>(dparams)); });
-  }
   template <class F>
   void for_each(F&& f) const {
     std::visit([&](const auto& head) { head->for_each(f); }, held_);

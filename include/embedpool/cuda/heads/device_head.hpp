@@ -10,7 +10,7 @@ namespace embedpool::cuda {
 ///   upload(device, params)              new values of the same shapes
 ///   forward(device, keys, out)          out [B, output_width(D)]; keeps what backward needs
 ///   backward(device, keys, de, dkeys)   once after forward with the same keys: adds to dkeys [N, D], its gradients
-///   clear_gradients(device), add_gradients_to(device, dparams), for_each(f)
+///   clear_gradients(device); for_each(f) gives every tensor and its gradient, to which backward adds
 ///
 /// Row b of `out` depends on the keys of text b alone, to the bit where the device's products do the same for rows.
 /// Memory grows to the largest batch and is used again.
@@ -32,11 +32,6 @@ class DeviceHeadBase {
   template <Device D>
   void clear_gradients(D& device) const {
     params_.clear_gradients(device);
-  }
-  /// Waits for the device.
-  template <Device D>
-  void add_gradients_to(D& device, Params& dparams) {
-    params_.add_gradients_to(device, dparams);
   }
   /// f(name, value, gradient) for every tensor in the device's memory: an optimiser may change it between passes.
   template <class F>

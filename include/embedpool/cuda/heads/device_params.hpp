@@ -48,20 +48,6 @@ class DeviceParams {
   void clear_gradients(D& device) const {
     device.clear(gradients_.data(), bytes());
   }
-  /// dparams += the gradients. Waits for the device.
-  template <Device D>
-  void add_gradients_to(D& device, Params& dparams) {
-    downloaded_.resize(host_.size());
-    device.copy_out(downloaded_.data(), gradients_.data(), bytes());
-    device.wait();
-    std::size_t i = 0;
-    Head::for_each(dparams, [&](std::string_view name, Matrix<float>& tensor) {
-      const Tensor& own = tensors_[i++];
-      require_equal(name, "rows of the gradient", tensor.rows(), own.rows);
-      require_equal(name, "columns of the gradient", tensor.cols(), own.cols);
-      for (Index k = 0; k < tensor.size(); ++k) tensor.data()[k] += downloaded_[static_cast<std::size_t>(own.begin + k)];
-    });
-  }
 
  private:
   struct Tensor {
@@ -94,7 +80,7 @@ class DeviceParams {
   }
 
   std::vector<Tensor> tensors_;
-  std::vector<float> host_, downloaded_;
+  std::vector<float> host_;
   DeviceBuffer<float> values_, gradients_;
 };
 
