@@ -2,7 +2,7 @@
 #include "embedpool/attention/attention_shape.hpp"
 #include "embedpool/core/error.hpp"
 #include "embedpool/cuda/attention_tiles.hpp"
-#include "embedpool/cuda/kernels/attention_plain.cuh"
+#include "embedpool/cuda/kernels/attention_plain_backward.cuh"
 #include "embedpool/cuda/kernels/attention_tiles.cuh"
 #include "embedpool/cuda/kernels/attention_tiles_backward.cuh"
 
