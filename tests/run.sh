@@ -16,9 +16,9 @@ Installs missing Debian packages, fetches the two small models that some tests r
            the fuzzers briefly
   headers  every public header compiles alone, without any -m flag
   arm      the tests of core and kernels, cross-compiled for aarch64 and run under qemu-user
-  cuda     nvcc: every tested kernel compiles for compute capability 8.0, 9.0 and 10.0 and keeps its values in registers;
-           runs the same tests on the GPU, and reports them as skipped where there is none (the stages before it run them on
-           the host)
+  cuda     nvcc: the program and every tested kernel compile for compute capability 8.0, 9.0 and 10.0, and kernels keep
+           their values in registers; runs the same tests on the GPU, and reports them as skipped where there is none
+           (the stages before it run them on the host)
   every    GCC as above, and every test of the library (takes as long again as all stages before it)
   benchmarks  builds every benchmark, as for measuring
 
@@ -143,7 +143,7 @@ build_and_test() {
 whole_models='^model\.(designs|embedder|lora|decoder_training|decoder_golden|smollm2|compute|peft)|^loss\.|^train\.'
 whole_models+='|^pooling\.heads\.(heads_golden|head_pooling|prepared_head)'
 # Those, and what has code of its own for wide registers. The rest GCC compiles in the program, examples and headers.
-stage_gcc() { build_and_test dev-gcc "^(core|kernels|attention|nn)\.|$whole_models"; }
+stage_gcc() { build_and_test dev-gcc "^(core|kernels|attention|nn|program)\.|$whole_models"; }
 stage_every() { build_and_test dev-gcc; }
 stage_dev() { EMBEDPOOL_SMOLLM2_GGUF='' build_and_test dev . "$whole_models|^headers\."; }
 
@@ -156,7 +156,7 @@ stage_cuda() {
   fi
   # Its code for 8.0, assembled for all three: the same as the default in half of the time.
   build_and_test cuda '^gpu\.' '^headers\.|^install\.(pooling_alone|find_package|fetch_content)' \
-    "-DCMAKE_CUDA_COMPILER=$nvcc" -DCMAKE_CUDA_ARCHITECTURES=OFF \
+    "-DCMAKE_CUDA_COMPILER=$nvcc" -DCMAKE_CUDA_ARCHITECTURES=OFF -DEMBEDPOOL_BUILD_EXAMPLES=ON \
     '-DCMAKE_CUDA_FLAGS=-gencode arch=compute_80,code=[sm_80,sm_90,sm_100]'
 }
 

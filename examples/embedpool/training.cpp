@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "command.hpp"
+#include "gpu/require_gpu.hpp"
 #include "training_job.hpp"
 #include "training_recipe.hpp"
 
@@ -32,6 +33,7 @@ void run(const TrainOptions& options, const Model& model) {
 }  // namespace
 
 void train(TrainOptions options, const Model& model) {
+  if (options.device == "cuda") require_gpu(AnyCompute::parse(options.compute));
   apply_recipe(options);
   check_data(options);
   if (!options.freeze_backbone && options.head.empty() && options.head_steps.value_or(0) > 0) {

@@ -4,7 +4,7 @@
 #include "embedpool/cuda/heads/any_head.cuh"
 #include "embedpool/cuda/pooling_stream.cuh"
 #include "gpu_pass.hpp"
-#include "require_gpu.cuh"
+#include "require_gpu.hpp"
 
 namespace embedpool::program {
 namespace {

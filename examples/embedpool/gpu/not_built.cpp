@@ -1,6 +1,7 @@
 // In place of the .cu files in builds without CUDA.
 #include "gpu_pass.hpp"
 #include "gpu_training.hpp"
+#include "require_gpu.hpp"
 
 namespace embedpool::program {
 namespace {
@@ -9,6 +10,7 @@ namespace {
 }
 }  // namespace
 
+void require_gpu(const AnyCompute&) { refuse(); }
 std::unique_ptr<GpuPass> gpu_pass(const Decoder<float>&, const AnyMask&, const AnyCompute&) { refuse(); }
 bool run_job_on_gpu(BackboneInTraining&, Index, TrainingJob&, ThreadPool&) { refuse(); }
 

@@ -3,7 +3,6 @@
 #include "embedpool/cuda/info_nce_on.cuh"
 #include "embedpool/cuda/trained_embedder.cuh"
 #include "gpu_training.hpp"
-#include "require_gpu.cuh"
 
 namespace embedpool::program {
 namespace {
@@ -22,7 +21,6 @@ bool run(BackboneInTraining& trained, Index width, TrainingJob& job, ThreadPool&
 
 bool run_job_on_gpu(BackboneInTraining& trained, Index width, TrainingJob& job, ThreadPool& executor) {
   const AnyCompute compute = AnyCompute::parse(job.options.compute);
-  require_gpu(compute);
   return compute.name() == "bf16" ? run<bf16>(trained, width, job, executor) : run<float>(trained, width, job, executor);
 }
 
