@@ -143,3 +143,11 @@ TEST_CASE("an adapter comes back from a device as it went") {
     CHECK(b == other);
   }
 }
+
+TEST_CASE("experts are not trained on a device either") {
+  test::TestDevice device;
+  const Decoder<float> mixture = test::random_decoder<float>(test::small_config("mixtral"));
+  CHECK_THROWS_WITH_AS(
+      on_device<float>(device, mixture, {}, ragged_batch(mixture.config().vocabulary), Causal{}, {{3}}, {}, LastState::normalized),
+      "training: mixtures of experts have no backward pass", ShapeError);
+}

@@ -1,7 +1,7 @@
 #pragma once
 #include "embedpool/cuda/decoder/attention_half.cuh"
 #include "embedpool/cuda/decoder/decoder_batch.cuh"
-#include "embedpool/cuda/decoder/feed_forward_half.cuh"
+#include "embedpool/cuda/decoder/mixture_half.cuh"
 #include "embedpool/cuda/kernels/embedding_gather.cuh"
 #include "embedpool/model/backbone.hpp"
 
@@ -21,8 +21,9 @@ concept DeviceLayerSink = requires(K sink, Index layer, const TextShape& shape, 
 /// Decoder::forward on a device: the same layers of the same model, matrices and activations rounded to T, the residual
 /// stream in float. One object serves one stream at a time; its memory is used again.
 ///
-/// Memory  weights, and per token 8 D + 4 D + 2 (NH + 2 NKV) d + 2 NH d + 6 F bytes with T of two bytes
-/// Errors  ShapeError for a mixture of experts, ids outside the vocabulary, a last layer that is not there
+/// Memory  weights, and per token 8 D + 4 D + 2 (NH + 2 NKV) d + 2 NH d + 6 F bytes with T of two bytes, or with experts
+///         in place of 6 F what DeviceMixtureScratch says
+/// Errors  ShapeError for ids outside the vocabulary, a last layer that is not there
 template <DeviceElement T, Device D>
 class DeviceDecoder {
  public:
@@ -60,8 +61,7 @@ class DeviceDecoder {
       const Rows<float> y = at.pruned() ? residual_[1].rows(device, asking.rows, config().width) : x;
       const DeviceBlock<T>& w = weights_.block(layer);
       attention_half_forward(device, w, no_pairs_, at, Rows<const float>(x), y, attention_, attention_scratch_, false);
-      feed_forward_half_gates(device, w, no_pairs_, at.epsilon(), {}, Rows<const float>(y), feed_forward_, feed_forward_scratch_);
-      feed_forward_half_down(device, w, no_pairs_, config().activation, {}, y, feed_forward_, feed_forward_scratch_);
+      feed_forward(w, y);
       x = y;
       if (!sink.wants(layer)) continue;
       const bool normalize = layer == config().layers && last_state == LastState::normalized;
@@ -70,6 +70,13 @@ class DeviceDecoder {
   }
 
  private:
+  void feed_forward(const DeviceBlock<T>& w, Rows<float> x) {
+    D& device = *device_;
+    if (config().experts > 0) return mixture_half_forward(device, w, config(), x, mixture_scratch_);
+    const auto epsilon = static_cast<float>(config().norm_epsilon);
+    feed_forward_half_gates(device, w, no_pairs_, epsilon, {}, Rows<const float>(x), feed_forward_, feed_forward_scratch_);
+    feed_forward_half_down(device, w, no_pairs_, config().activation, {}, x, feed_forward_, feed_forward_scratch_);
+  }
   Rows<float> normalized(Rows<float> x) {
     const Rows<float> out = normed_.rows(*device_, x.rows, x.cols);
     device_->launch(RmsNorm<float, float>{x, weights_.final_norm(), static_cast<float>(config().norm_epsilon), out});
@@ -85,6 +92,7 @@ class DeviceDecoder {
   DeviceAttentionScratch<T> attention_scratch_;
   DeviceFeedForwardRecord<T> feed_forward_;
   DeviceFeedForwardScratch<T> feed_forward_scratch_;
+  DeviceMixtureScratch<T> mixture_scratch_;
 };
 
 }  // namespace embedpool::cuda

@@ -19,31 +19,36 @@ struct DeviceBlock {
   const float* query_key_value_bias = nullptr;                          ///< [(NH + 2 NKV) d]
   Rows<const T> output{};                                               ///< [D, NH d]
   const float* output_bias = nullptr;                                   ///< [D]
-  Rows<const T> gate_up{};                                              ///< [2 F, D]
-  Rows<const T> down{};                                                 ///< [D, F]
+  Rows<const float> router{};                                           ///< [E, D], without data in a dense model, E = 1
+  Rows<const T> gate_up{};                                              ///< [E 2 F, D], gate and up of an expert together
+  Rows<const T> down{};                                                 ///< [E D, F]
 };
 
-/// A decoder's weights in device memory: matrices rounded to T from whatever format they are stored in, vectors in float.
+/// A decoder's weights in device memory: matrices rounded to T from whatever format they are stored in, vectors and routers
+/// in float.
 ///
-/// Errors  ShapeError for a mixture of experts, which has no device version
 /// Requires  the device outlives this
 template <DeviceElement T>
 class DeviceDecoderWeights {
  public:
   template <Device D>
   DeviceDecoderWeights(D& device, const Decoder<float>& decoder) : config_(decoder.config()) {
-    if (config_.experts > 0) throw ShapeError("DeviceDecoder: mixtures of experts have no device version");
     const DecoderWeights<float>& weights = decoder.weights();
     embedding_ = matrix(device, {&weights.embedding});
     final_norm_ = vector(device, {&weights.final_norm});
     for (const auto& [attention, feed_forward] : weights.blocks) {
-      const GatedWeights& gated = feed_forward.experts.front();
+      std::vector<const WeightView*> gates_and_ups, downs;
+      for (const GatedWeights& expert : feed_forward.experts) {
+        gates_and_ups.insert(gates_and_ups.end(), {&expert.gate, &expert.up});
+        downs.push_back(&expert.down);
+      }
       blocks_.push_back({vector(device, {&attention.norm}), vector(device, {&feed_forward.norm}),
                          vector(device, {&attention.query_norm}), vector(device, {&attention.key_norm}),
                          matrix(device, {&attention.query, &attention.key, &attention.value}),
                          vector(device, {&attention.query_bias, &attention.key_bias, &attention.value_bias}),
                          matrix(device, {&attention.output}), vector(device, {&attention.output_bias}),
-                         matrix(device, {&gated.gate, &gated.up}), matrix(device, {&gated.down})});
+                         config_.experts > 0 ? matrix(device, {&feed_forward.router}, routers_) : Rows<const float>(),
+                         matrix(device, gates_and_ups), matrix(device, downs)});
     }
   }
 
@@ -54,20 +59,31 @@ class DeviceDecoderWeights {
   const DeviceBlock<T>& block(Index layer) const noexcept { return blocks_[static_cast<std::size_t>(layer - 1)]; }
 
  private:
-  /// The parts one under the other.
-  template <Device D>
-  Rows<const T> matrix(D& device, std::initializer_list<const WeightView*> parts) {
-    std::vector<T> values;
-    const Index cols = (*parts.begin())->cols;
+  /// The parts one under the other, by way of a copy of one of them at a time.
+  template <DeviceElement To, Device D>
+  static Rows<const To> matrix(D& device, const std::vector<const WeightView*>& parts, std::deque<DeviceBuffer<To>>& memory) {
+    const Index cols = parts.front()->cols;
+    Index rows = 0;
+    for (const WeightView* part : parts) rows += part->rows;
+    const Rows<To> all = memory.emplace_back().rows(device, rows, cols);
     std::vector<float> row(static_cast<std::size_t>(cols));
-    for (const WeightView* part : parts)
+    std::vector<To> values;
+    To* to = all.data;
+    for (const WeightView* part : parts) {
+      values.clear();
       for (Index i = 0; i < part->rows; ++i) {
         decode_row(*part, i, row.data());
-        for (const float x : row) values.push_back(rounded<T>(x));
+        for (const float x : row) values.push_back(rounded<To>(x));
       }
-    const T* const data = matrices_.emplace_back().upload(device, std::span<const T>(values));
-    device.wait();  // `values` goes
-    return {data, static_cast<Index>(values.size()) / cols, cols};
+      device.copy_in(to, values.data(), static_cast<Index>(values.size() * sizeof(To)));
+      device.wait();  // `values` is used again
+      to += values.size();
+    }
+    return all;
+  }
+  template <Device D>
+  Rows<const T> matrix(D& device, const std::vector<const WeightView*>& parts) {
+    return matrix(device, parts, matrices_);
   }
   template <Device D>
   const float* vector(D& device, std::initializer_list<const std::vector<float>*> parts) {
@@ -84,6 +100,7 @@ class DeviceDecoderWeights {
   const float* final_norm_ = nullptr;
   std::vector<DeviceBlock<T>> blocks_;
   std::deque<DeviceBuffer<T>> matrices_;
+  std::deque<DeviceBuffer<float>> routers_;
   std::deque<DeviceBuffer<float>> vectors_;
 };
 
