@@ -1,4 +1,5 @@
 #include "../training_loop.hpp"
+#include "embedpool/cuda/cuda_device.cuh"
 #include "embedpool/cuda/heads/any_head.cuh"
 #include "embedpool/cuda/info_nce_on.cuh"
 #include "embedpool/cuda/trained_embedder.cuh"
