@@ -14,7 +14,7 @@ Installs missing Debian packages, fetches the two small models that some tests r
            the examples, and projects that use the installed package or the source tree
   dev      Clang, AVX2, address and undefined-behaviour sanitizers: the other tests of the library and those of kernels,
            the fuzzers briefly
-  headers  every public header compiles alone, without any -m flag
+  headers  every public header compiles alone, without any -m flag; those of kernels for NVIDIA GPUs too
   arm      the tests of core and kernels, cross-compiled for aarch64 and run under qemu-user
   cuda     nvcc: the program and every tested kernel compile for compute capability 8.0, 9.0 and 10.0, and kernels keep
            their values in registers; runs the same tests on the GPU, and reports them as skipped where there is none
@@ -172,10 +172,7 @@ stage_benchmarks() {
 
 stage_headers() {
   say "compiling every header alone"
-  if quietly cmake -G Ninja -S . -B build/headers -DCMAKE_CXX_COMPILER=g++ -DCMAKE_CXX_COMPILER_LAUNCHER=ccache \
-    -DEMBEDPOOL_BUILD_TESTS=OFF -DEMBEDPOOL_BUILD_EXAMPLES=OFF \
-    -DCMAKE_CXX_FLAGS="-O0 -g0 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror" &&
-    quietly cmake --build build/headers -j "$jobs" --target all_verify_interface_header_sets; then
+  if python3 tests/headers/compile_alone.py include build/headers --jobs "$jobs"; then
     passed=$((passed + 1))
   else
     failed=$((failed + 1))
