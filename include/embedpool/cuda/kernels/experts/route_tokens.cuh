@@ -22,7 +22,7 @@ struct DeviceRouting {
 ///
 /// Shapes    logits [tokens, experts]
 /// Requires  per_token <= experts < 2^24
-/// Errors    with a NaN among the logits the experts are any and the weights NaN
+/// Errors    none: a NaN ranks nowhere; where too few others are left, experts are any that there are and weights NaN
 /// Oracle    embedpool::route_token
 struct RouteTokens {
   static constexpr int threads = 128;
