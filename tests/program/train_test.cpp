@@ -242,7 +242,10 @@ TEST_CASE("what cannot be trained is refused by name before anything is written"
   };
   const std::string broken = fixture.folder.write("broken.jsonl", Fixture::pairs() + "{\"query\": \"q\"}\n");
   refused({"--data", broken}, {"broken.jsonl", "line 25", "positive"});
-  refused({"--device", "cuda", "--freeze-backbone", "--compute", "int8"}, {"--device cuda: "});  // with a GPU and without
+  const Outcome gpu = fixture.train_head("bad", {"--device", "cuda", "--compute", "int8"});  // refused with a GPU and without
+  CAPTURE(gpu.error);
+  CHECK(gpu.status == 2);
+  CHECK(gpu.error.find("--device cuda: ") != std::string::npos);
   CHECK(!std::filesystem::exists(fixture.folder / "bad"));
   refused({"--design", "1", "--mask", "bidirectional"}, {"design 1", "--mask"});
   refused({"--batch", "13"}, {"batch plan"});
