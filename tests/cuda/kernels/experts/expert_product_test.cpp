@@ -45,11 +45,10 @@ void check_product(test::TestDevice& device, Index inner, Index columns) {
 
 TEST_CASE_TEMPLATE("experts multiply their own rows, in every shape", T, float, bf16, f16) {
   test::on_every_device([](test::TestDevice& device) {
-    for (const Index inner : {1, 8, 13, 72, 128})  // of which multiples of 8 go through tensor cores, 64 at a time
-      for (const Index columns : {1, 130}) {
-        check_product<T, T>(device, inner, columns);
-        check_product<T, float>(device, inner, columns);
-      }
+    check_product<T, float>(device, 1, 1);
+    check_product<T, T>(device, 13, 70);
+    check_product<T, T>(device, 8, 6);  // multiples of 8 go through tensor cores, 64 at a time
+    check_product<T, float>(device, 72, 130);
   });
 }
 
