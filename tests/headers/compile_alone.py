@@ -12,6 +12,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 LARGE = ("Eigen/Core", "nlohmann/json.hpp", "xsimd/xsimd.hpp")
 CUDA = re.compile(r"^(cuda|cublas)\w*\.h$|\.cu$")
@@ -30,7 +31,7 @@ def includes(header, root, known):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("include", type=pathlib.Path, help="the folder of headers")
-    parser.add_argument("build", type=pathlib.Path, help="folder for precompiled headers; made when it is missing")
+    parser.add_argument("build", type=pathlib.Path, help="where precompiled headers lie meanwhile; made when it is missing")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="compilers at once (default: the cores)")
     options = parser.parse_args()
     command = [os.environ.get("CXX", "g++"), *FLAGS, "-I", str(options.include), "-isystem", "/usr/include/eigen3"]
@@ -41,8 +42,11 @@ def main():
         if not any(CUDA.search(name) for name in read):
             large_of[header] = tuple(name for name in LARGE if name in read)
 
+    options.build.mkdir(parents=True, exist_ok=True)
+    folder = tempfile.TemporaryDirectory(dir=options.build)
+
     def precompiled(large):
-        return options.build / ("_".join(re.sub(r"\W.*", "", name) for name in large) + ".hpp")
+        return pathlib.Path(folder.name) / ("_".join(re.sub(r"\W.*", "", name) for name in large) + ".hpp")
 
     def run(source, *flags):
         return subprocess.run([*command, *flags], input=source, capture_output=True, text=True)
@@ -57,7 +61,6 @@ def main():
         begin = ("-include", str(precompiled(large)), "-Winvalid-pch") if large else ()
         return run(f'#include "{header}"\n', *begin, "-x", "c++", "-fsyntax-only", "-")
 
-    options.build.mkdir(parents=True, exist_ok=True)
     failures = 0
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         for result in pool.map(precompile, {large for large in large_of.values() if large}):
