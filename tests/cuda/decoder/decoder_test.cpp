@@ -91,13 +91,16 @@ TEST_CASE_TEMPLATE("low precision on a device errs no more than rounding weights
 
 TEST_CASE("a text has the same bits alone and in any batch, on a device too") {
   test::TestDevice device;
-  const Decoder<float> decoder = test::random_decoder<float>(test::small_config("llama"));
   const test::WeightedSink<float> last{{3}};
   const test::Text text = test::random_text(67, 61, 5), other = test::random_text(9, 61, 6);
-  const std::vector<float> alone = on_device<float>(device, decoder, test::batch_of({text}), Bidirectional{}, last)[3];
-  std::vector<float> second = on_device<float>(device, decoder, test::batch_of({other, text}), Bidirectional{}, last)[3];
-  second.erase(second.begin(), second.begin() + 9 * decoder.config().width);
-  CHECK(second == alone);
+  for (const std::string architecture : {"llama", "mixtral"}) {
+    CAPTURE(architecture);
+    const Decoder<float> decoder = test::random_decoder<float>(test::small_config(architecture));
+    const std::vector<float> alone = on_device<float>(device, decoder, test::batch_of({text}), Bidirectional{}, last)[3];
+    std::vector<float> second = on_device<float>(device, decoder, test::batch_of({other, text}), Bidirectional{}, last)[3];
+    second.erase(second.begin(), second.begin() + 9 * decoder.config().width);
+    CHECK(second == alone);
+  }
 }
 
 TEST_CASE("what a device decoder cannot compute is refused by name") {

@@ -14,6 +14,10 @@ struct ExpertSlots {
 
 /// Orders the places. A block for an expert, whose threads look through a run of places each: once to count, once to write.
 /// The numbers never leave the device, so that nothing waits and a graph can hold it.
+///
+/// Shapes    those of DeviceRouting and ExpertSlots
+/// Requires  every entry of routing.expert in [0, experts)
+/// Oracle    std::stable_sort of the places by expert
 struct OrderPlaces {
   static constexpr int threads = 256;
   DeviceRouting routing;

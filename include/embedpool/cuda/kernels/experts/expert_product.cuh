@@ -95,6 +95,8 @@ struct TileExpertProduct {
 };
 
 /// The same for any element type and depth, in float: a block for 64 rows of an expert and 64 columns.
+///
+/// Oracle  the definition
 template <DeviceElement T, DeviceElement U>
 struct PlainExpertProduct {
   static constexpr int threads = head_kernels::tile_threads;

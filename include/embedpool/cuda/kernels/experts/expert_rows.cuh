@@ -7,6 +7,7 @@ namespace embedpool::cuda {
 /// The row of x that belongs to each slot, rounded: a token's row once for each of its experts. A block for a slot.
 ///
 /// Shapes  x [tokens, D], out [places, D]
+/// Oracle  the definition
 template <DeviceElement T>
 struct GatherExpertRows {
   static constexpr int threads = 128;
@@ -29,6 +30,7 @@ struct GatherExpertRows {
 /// x += the weighted sum of what each token's experts made, in rising order of the experts. A block for a token.
 ///
 /// Shapes  result [places, D] by slots, x [tokens, D]
+/// Oracle  the definition: the sum at the end of embedpool::mixture_forward
 struct AddExperts {
   static constexpr int threads = 128;
   Rows<const float> result;
