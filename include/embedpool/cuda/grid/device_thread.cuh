@@ -74,7 +74,7 @@ static_assert(GridThread<DeviceThread>);
 
 /// What a launch runs: the kernel's arguments travel as one constant parameter.
 template <Kernel K>
-__global__ void __launch_bounds__(K::threads) run_kernel(const __grid_constant__ K kernel) {
+__global__ void __launch_bounds__(K::threads, blocks_at_once<K>()) run_kernel(const __grid_constant__ K kernel) {
   kernel(DeviceThread{});
 }
 

@@ -13,6 +13,8 @@ inline constexpr int largest_plain_head = 256;
 template <DeviceElement T>
 struct PlainHead {
   static constexpr int threads = 128;
+  /// Registers enough for the backward kernels' sums, on every architecture: left to itself the compiler spills some.
+  static constexpr int blocks_at_once = 5;
   static constexpr int lane_columns = largest_plain_head / warp_size;
   int head_dim;
   bool packs;  ///< whether rows can be read in whole packs
@@ -21,15 +23,17 @@ struct PlainHead {
     return {divide_up(pairs, threads / warp_size), threads * floats * Index(sizeof(float))};
   }
 
-  /// a . b
+  /// a . b. Unrolled loops would take more registers than leave the backward kernels room.
   EMBEDPOOL_DEVICE float dot(const T* a, const T* b) const {
     float sum = 0;
     if (packs) {
+      EMBEDPOOL_NO_UNROLL
       for (int c = 0; c < head_dim; c += pack_size<T>) {
         const auto x = load<pack_size<T>>(a + c), y = load<pack_size<T>>(b + c);
         for (std::size_t i = 0; i < x.size(); ++i) sum += x[i] * y[i];
       }
     } else {
+      EMBEDPOOL_NO_UNROLL
       for (int c = 0; c < head_dim; ++c) sum += widened(a[c]) * widened(b[c]);
     }
     return sum;
@@ -59,7 +63,7 @@ constexpr bool heads_in_packs(int head_dim, const Rows<const T>& rows) noexcept 
 /// Oracle  embedpool::masked_attention
 template <DeviceElement T, MaskPolicy M>
 struct PlainAttention {
-  static constexpr int threads = PlainHead<T>::threads;
+  static constexpr int threads = PlainHead<T>::threads, blocks_at_once = PlainHead<T>::blocks_at_once;
   AttentionInput<T, M> in;
   Rows<T> out;
   Rows<float> log_sum_exp;

@@ -8,7 +8,7 @@ namespace embedpool::cuda {
 /// Shapes  out, dout [queries, NH d], log_sum_exp [queries, NH], rows [NH, queries]
 template <DeviceElement T, MaskPolicy M>
 struct AttentionRows {
-  static constexpr int threads = PlainHead<T>::threads;
+  static constexpr int threads = PlainHead<T>::threads, blocks_at_once = PlainHead<T>::blocks_at_once;
   AttentionInput<T, M> in;
   Rows<const T> out;
   Rows<const T> dout;
@@ -41,7 +41,7 @@ struct AttentionRows {
 /// Oracle  embedpool::masked_attention_backward
 template <DeviceElement T, MaskPolicy M>
 struct PlainQueryGradient {
-  static constexpr int threads = PlainHead<T>::threads;
+  static constexpr int threads = PlainHead<T>::threads, blocks_at_once = PlainHead<T>::blocks_at_once;
   AttentionInput<T, M> in;
   Rows<const T> dout;
   const AttentionRow* rows;
@@ -87,7 +87,7 @@ struct PlainQueryGradient {
 /// Oracle  embedpool::masked_attention_backward
 template <DeviceElement T, MaskPolicy M>
 struct PlainKeyValueGradient {
-  static constexpr int threads = PlainHead<T>::threads;
+  static constexpr int threads = PlainHead<T>::threads, blocks_at_once = PlainHead<T>::blocks_at_once;
   AttentionInput<T, M> in;
   Rows<const T> dout;
   const AttentionRow* rows;
