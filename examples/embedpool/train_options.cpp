@@ -12,8 +12,9 @@ void add_data_options(CLI::App& command, TrainOptions& options) {
   command
       .add_option("--data", options.data,
                   "JSON lines, plain or gzip: \"query\", \"positive\", and maybe \"negative\" or \"negatives\" (a text or a "
-                  "list) and \"task\"; or scored pairs: \"sentence1\", \"sentence2\", \"score\" (higher: more alike) and maybe "
-                  "\"task\"")
+                  "list), \"task\" and \"teacher\" (a list of the embeddings that another model gives of these texts: their "
+                  "similarities are learned); or scored pairs: \"sentence1\", \"sentence2\", \"score\" (higher: more alike) and "
+                  "maybe \"task\"")
       ->required()->type_name("FILE")->group(group);
   command
       .add_option("--examples", options.examples, "so many of the examples, at equal distances. 0: all")

@@ -14,6 +14,7 @@ std::string digest(const TrainingData& data) {
     digest.add(example.positive);
     for (const std::string& negative : example.negatives) digest.add(negative);
     if (example.score) digest.add(std::bit_cast<std::uint64_t>(*example.score));
+    for (const float value : example.teacher) digest.add(std::uint64_t{std::bit_cast<std::uint32_t>(value)});
   }
   return digest.text();
 }

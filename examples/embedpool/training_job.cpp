@@ -19,11 +19,11 @@ void check_instructions(const TrainOptions& options, const TrainingData& data) {
                        "', and no kind of data sets is called so");
 }
 
-/// Refuses scores that the chosen loss cannot take, and scored pairs in batches with others.
+/// Refuses scores that the chosen loss cannot take, and batches whose examples would have different losses.
 void check_scores(const TrainOptions& options, const TrainingData& data) {
-  const auto scored = std::count_if(data.examples.begin(), data.examples.end(), [](const auto& e) { return e.score.has_value(); });
-  if (scored > 0 && static_cast<std::size_t>(scored) < data.examples.size() && options.learning.mixed)
-    throw ShapeError("--mixed-batches: the data has scored pairs and pairs without a score, whose losses differ");
+  const auto other = [&](const TrainingExample& e) { return taught_by(e) != taught_by(data.examples.front()); };
+  if (options.learning.mixed && std::any_of(data.examples.begin(), data.examples.end(), other))
+    throw ShapeError("--mixed-batches: only some of the data has scores, or a teacher's embeddings, and their losses differ");
   if (options.learning.scored_loss != "cosine-mse") return;
   for (const TrainingExample& example : data.examples)
     if (example.score && std::abs(*example.score) > 1)

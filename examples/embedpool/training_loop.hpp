@@ -12,8 +12,8 @@
 
 namespace embedpool::program {
 
-/// InfoNCE, and a loss for scored pairs, as the flags have them, on the whole vector and on its beginnings. `Contrast` is
-/// InfoNCE, or computes it on a device.
+/// InfoNCE, a loss for scored pairs, and distillation, as the flags have them, on the whole vector and on its beginnings.
+/// `Contrast` is InfoNCE, or computes it on a device.
 template <std::derived_from<InfoNCE> Contrast>
 auto chosen_loss(const LearningOptions& options, Index width, Contrast contrast) {
   using Loss = LossOfBatch<LearnedScale<float, Contrast>, AnyPairLoss>;
@@ -22,7 +22,8 @@ auto chosen_loss(const LearningOptions& options, Index width, Contrast contrast)
   contrast.symmetric = options.symmetric;
   if (options.false_negative_margin) contrast.false_negatives.margin = options.false_negative_margin;
   const AnyPairLoss scored = AnyPairLoss::parse(options.scored_loss, contrast.scale);
-  Matryoshka<Loss> loss{{LearnedScale<float, Contrast>(std::move(contrast)), scored}, {}, {}};
+  const SimilarityDistillation distilled{contrast.scale};
+  Matryoshka<Loss> loss{{LearnedScale<float, Contrast>(std::move(contrast)), scored, distilled}, {}, {}};
   loss.inner.inner.learns = options.learn_temperature;
   loss.dimensions = options.matryoshka;
   if (std::find(loss.dimensions.begin(), loss.dimensions.end(), width) == loss.dimensions.end())

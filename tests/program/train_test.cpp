@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <set>
 
 #include "program/program.hpp"
@@ -206,11 +207,45 @@ TEST_CASE("pairs, and scored pairs beside them, are learned by the losses that a
     CHECK(outcome.error.find(part) != std::string::npos);
   };
   refused(fixture.train_head("qwen3", {"--steps", "8", "--matryoshka", "6", "--resume"}), "another training");
-  refused(fixture.train_head("bad", {"--data", scored, "--mixed-batches"}), "--mixed-batches: the data has scored pairs");
+  refused(fixture.train_head("bad", {"--data", scored, "--mixed-batches"}), "--mixed-batches: only some of the data has scores");
   refused(fixture.train_head("bad", {"--held-out", scored, "--scored-loss", "cosine"}), "--scored-loss");
   const std::string large = fixture.folder.write("large.jsonl", lines + R"({"sentence1": "a", "sentence2": "b", "score": 5})" + "\n");
   refused(fixture.train_head("bad", {"--data", large, "--scored-loss", "cosine-mse"}), "must be in [-1, 1]");
   refused(fixture.train_head("angle", {"--data", scored, "--steps", "8", "--held-out", scored, "--matryoshka", "6", "--resume"}), "another training");
+}
+
+TEST_CASE("a teacher's similarities are learned, and another teacher is another training") {
+  const Fixture fixture;
+  const auto taught = [&](const std::string& name, int turn) {
+    std::string lines;
+    for (int i = 0; i < 12; ++i) {
+      const std::string letter(1, static_cast<char>('a' + i));
+      const auto direction = [&](int place) { return "[" + std::to_string(std::cos(place)) + ", " + std::to_string(std::sin(place)) + "]"; };
+      lines += R"({"query": "word )" + letter + R"(", "positive": "letter )" + letter + R"(", "negative": "number )" + letter +
+               R"(", "task": "taught", "teacher": [)" + direction(i * turn) + ", " + direction(i * turn + 1) + ", " + direction(-i) + "]}\n";
+    }
+    return fixture.folder.write(name, lines);
+  };
+  const std::string one = taught("one.jsonl", 1), two = taught("two.jsonl", 2);
+  const std::vector<std::string> flags = {"--steps", "20", "--held-out", one, "--held-out-every", "20", "--data"};
+  const auto train = [&](const std::string& name, std::vector<std::string> more) {
+    more.insert(more.begin(), flags.begin(), flags.end());
+    return fixture.train_head(name, more);
+  };
+  const Outcome outcome = train("one", {one});
+  CAPTURE(outcome.error);
+  REQUIRE(outcome.status == 0);
+  std::vector<double> held_out;
+  for (const auto& line : lines_of(fixture.bytes("one", "log.jsonl")))
+    if (line.contains("held_out_loss")) held_out.push_back(line.at("held_out_loss"));
+  REQUIRE(held_out.size() == 2);
+  CHECK(held_out.back() < held_out.front());
+  REQUIRE(train("two", {two}).status == 0);
+  CHECK(fixture.bytes("one", "head.safetensors") != fixture.bytes("two", "head.safetensors"));
+  const Outcome resumed = train("one", {two, "--resume"});
+  CHECK(resumed.status == 2);
+  CHECK(resumed.error.find("another training") != std::string::npos);
+  CHECK(train("mixed", {one, "--mixed-batches"}).error.find("a teacher's embeddings") != std::string::npos);
 }
 
 TEST_CASE("training goes on from a trained folder") {

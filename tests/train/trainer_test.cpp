@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <random>
+
 #include "embedpool/loss/any_pair_loss.hpp"
 #include "embedpool/loss/loss_of_batch.hpp"
 #include "embedpool/train/checkpoint.hpp"
@@ -226,6 +228,34 @@ TEST_CASE("scored pairs are learned beside contrastive batches, with a gradient 
   auto negatives = School<double>::batch(3, 5, 1);
   negatives.scores = {4, 0, 2, 1, 3};
   CHECK_THROWS_WITH_AS(trainer.step(negatives, serial), doctest::Contains("texts of scored pairs"), ShapeError);
+}
+
+TEST_CASE("a teacher's similarities are learned, with a gradient cache to rounding, beside batches without one") {
+  SerialExecutor serial;
+  const LossOfBatch<InfoNCE, CoSENT> loss{};
+  auto taught = School<double>::batch(2, 4, 1);
+  std::mt19937 generator(5);
+  std::normal_distribution<float> normal;
+  taught.teacher = Matrix<float>::NullaryExpr(12, 7, [&] { return normal(generator); });
+  School<double> whole, parts, school;
+  const double value = contrastive_gradients(whole.model, taught, loss, 0, {}, serial);
+  CHECK(contrastive_gradients(parts.model, taught, loss, 5, {}, serial) == doctest::Approx(value).epsilon(1e-13));
+  for (std::size_t i = 0; i < whole.gradients().size(); ++i) {
+    const double largest = std::max(1e-3, whole.gradients()[i].cwiseAbs().maxCoeff());
+    CHECK((parts.gradients()[i] - whole.gradients()[i]).cwiseAbs().maxCoeff() < 1e-13 * largest);  // order of sums
+  }
+  auto chosen = settings(0, 0.0);
+  chosen.schedule = {Schedule::Decay::constant, 0, 1};
+  chosen.rate = chosen.head_rate = 0.003;
+  Trainer trainer(school.model, loss, chosen);
+  const auto contrast = School<double>::batch(0);
+  const double contrast_before = trainer.evaluate(contrast, serial);
+  const std::vector<School<double>::Texts> both{taught, contrast};
+  for (Index step = 0; step < 10; ++step) trainer.step(both, serial);
+  CHECK(trainer.evaluate(taught, serial) < value - 0.02);
+  CHECK(trainer.evaluate(contrast, serial) < contrast_before - 0.02);
+  taught.teacher = taught.teacher.topRows(11).eval();
+  CHECK_THROWS_WITH_AS(trainer.step(taught, serial), doctest::Contains("rows of the teacher"), ShapeError);
 }
 
 TEST_CASE("batches that are no whole number of queries are refused") {

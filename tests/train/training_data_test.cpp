@@ -61,7 +61,36 @@ TEST_CASE("scored pairs are read with their scores, beside pairs that have none"
   CHECK(data.examples[2].score == -1.0);
   const std::string one = folder.write("one.jsonl", R"({"sentence1": "a", "sentence2": "b", "score": 1, "task": "t"})").string();
   const std::string other = folder.write("other.jsonl", R"({"query": "a", "positive": "b", "task": "t"})").string();
-  CHECK(message({one, other}).find("other.jsonl: line 1: task 't' has scored pairs, and pairs without a score") != std::string::npos);
+  CHECK(message({one, other}).find("other.jsonl: line 1: task 't' has examples of other kinds") != std::string::npos);
+}
+
+TEST_CASE("a teacher's embeddings are read for every text of an example") {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.write("taught.jsonl",
+      R"({"query": "q", "positive": "p", "negative": ["m", "n"], "teacher": [[1, 2], [3, 4], [5, 6], [7, 8]], "task": "t"}
+{"query": "r", "positive": "s", "negative": ["o"], "teacher": [[9, 0], [0.5, -1], [2e-3, 1]], "task": "t"}
+{"query": "u", "positive": "v"})").string();
+  const TrainingData data = read_training_data({path});
+  REQUIRE(data.examples.size() == 3);
+  CHECK(data.teacher_width == 2);
+  CHECK(data.examples[0].teacher == std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8});
+  CHECK(taught_by(data.examples[1]) == TaughtBy::teacher);
+  CHECK(taught_by(data.examples[2]) == TaughtBy::positive);
+  const auto texts = [&](const std::vector<Index>& chosen, Index most_negatives) {
+    return training_batch<std::string>(data, chosen, most_negatives, [](const std::string& text, Index, bool) { return text; });
+  };
+  const auto batch = texts({1, 0}, 5);  // one negative each
+  CHECK(batch.texts == std::vector<std::string>{"r", "q", "s", "p", "o", "m"});
+  Matrix<float> expected(6, 2);
+  expected << 9, 0, 1, 2, 0.5f, -1, 3, 4, 2e-3f, 1, 5, 6;
+  CHECK(batch.teacher == expected);
+  CHECK(texts({0}, 0).teacher == Matrix<float>(expected({1, 3}, Eigen::all)));
+  CHECK(texts({2}, 5).teacher.size() == 0);
+  CHECK_THROWS_WITH_AS(texts({0, 2}, 5), doctest::Contains("examples with a teacher"), ShapeError);
+  const std::string wide = folder.write("wide.jsonl", R"({"query": "q", "positive": "p", "teacher": [[1, 2, 3], [4, 5, 6]]})").string();
+  CHECK(message({path, wide}).find("teacher: an embedding has 3 values, another 2") != std::string::npos);
+  const std::string plain = folder.write("plain.jsonl", R"({"query": "q", "positive": "p", "task": "t"})").string();
+  CHECK(message({path, plain}).find("plain.jsonl: line 1: task 't' has examples of other kinds") != std::string::npos);
 }
 
 TEST_CASE("a bad line is refused with file, line and cause, or counted") {
@@ -77,7 +106,16 @@ TEST_CASE("a bad line is refused with file, line and cause, or counted") {
       {"{\"sentence1\": \"a\", \"score\": 1}", "sentence2"},
       {"{\"sentence1\": \"a\", \"sentence2\": \"b\", \"score\": \"1\"}", "score: must be a finite number"},
       {"{\"sentence1\": \"a\", \"sentence2\": \"b\", \"score\": 1, \"negative\": \"c\"}", "negative: a scored pair has none"},
-      {"{\"sentence1\": \"a\", \"sentence2\": \"b\", \"score\": 1}", "has scored pairs"},
+      {"{\"sentence1\": \"a\", \"sentence2\": \"b\", \"score\": 1}", "has examples of other kinds"},
+      {"{\"query\": \"q\", \"positive\": \"p\", \"teacher\": [[1], [2]]}", "has examples of other kinds"},
+      {"{\"query\": \"q\", \"positive\": \"p\", \"teacher\": [[1]]}", "teacher: has 1 embeddings, for 2 texts"},
+      {"{\"query\": \"q\", \"positive\": \"p\", \"teacher\": 1}", "teacher: must be a list of embeddings"},
+      {"{\"query\": \"q\", \"positive\": \"p\", \"teacher\": [[1], []]}", "teacher: an embedding must be a list of numbers"},
+      {"{\"query\": \"q\", \"positive\": \"p\", \"teacher\": [[1], [\"1\"]]}", "teacher: an embedding must be a list of numbers"},
+      {"{\"query\": \"q\", \"positive\": \"p\", \"teacher\": [[1], [1e99]]}", "teacher: an embedding holds a value that is no finite float"},
+      {"{\"query\": \"q\", \"positive\": \"p\", \"teacher\": [[1, 2], [1]]}", "teacher: an embedding has 1 values, another 2"},
+      {"{\"query\": \"q\", \"positive\": \"p\", \"teacher\": [[1], [0]]}", "teacher: an embedding is zero"},
+      {"{\"sentence1\": \"a\", \"sentence2\": \"b\", \"score\": 1, \"teacher\": [[1], [2]]}", "teacher: a scored pair has none"},
       {"[1]", ""},
       {"{\"query\": ", "JSON"},
       {"", "is empty"},

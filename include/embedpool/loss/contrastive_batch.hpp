@@ -21,6 +21,8 @@ struct ContrastiveBatch {
   Index first_positive = 0;
   /// [B] how alike query i and its positive are found to be (scored pairs); empty: every positive is right
   std::span<const double> scores{};
+  /// [B + P + P K, T] what a teacher makes of queries, positives and negatives; none: every positive is right
+  Rows<const float> teacher{};
 
   Index negatives_per_query() const noexcept { return positives.rows > 0 ? negatives.rows / positives.rows : 0; }
 
@@ -34,12 +36,16 @@ struct ContrastiveBatch {
     if (!documents.empty())
       require_equal("contrastive batch", "document numbers", static_cast<Index>(documents.size()), positives.rows);
     if (!scores.empty()) require_equal("contrastive batch", "scores", static_cast<Index>(scores.size()), queries.rows);
+    if (teacher.rows > 0)
+      require_equal("contrastive batch", "rows of the teacher", teacher.rows, queries.rows + positives.rows + negatives.rows);
   }
 
-  /// For losses that take every positive for right. Errors: those of check(), and ShapeError for scored pairs.
+  /// For losses that take every positive for right. Errors: those of check(), and ShapeError for scored pairs and for a
+  /// teacher's embeddings.
   void check_unscored() const {
     check();
     require_equal("contrastive batch", "scores (this loss takes none)", static_cast<Index>(scores.size()), 0);
+    require_equal("contrastive batch", "rows of a teacher (this loss takes none)", teacher.rows, 0);
   }
 };
 

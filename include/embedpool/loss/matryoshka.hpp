@@ -35,7 +35,7 @@ struct Matryoshka {
       Matrix<S> dp = Matrix<S>::Zero(batch.positives.rows, d);
       Matrix<S> dn = Matrix<S>::Zero(batch.negatives.rows, d);
       loss += weights[k] * inner(ContrastiveBatch<S>{cut(batch.queries), cut(batch.positives), cut(batch.negatives),
-                                                     batch.documents, batch.first_positive, batch.scores},
+                                                     batch.documents, batch.first_positive, batch.scores, batch.teacher},
                                  ContrastiveGradients<S>{rows_of(dq), rows_of(dp), rows_of(dn)});
       const S weight = static_cast<S>(weights[k]);
       as_eigen(gradients.queries).leftCols(d) += weight * dq;

@@ -16,6 +16,7 @@ struct ContrastiveTexts {
   std::vector<std::int64_t> documents{};  ///< [B] equal numbers are the same positive; empty: all differ
   bool in_batch_negatives = true;         ///< false: another query's document may well be right, as with class labels
   std::vector<double> scores{};           ///< [B] of scored pairs; empty: every positive is right
+  Matrix<float> teacher{};                ///< [texts, T] what a teacher makes of the texts; empty: there is none
 
   /// Errors: ShapeError unless the list is a whole number of queries, positives and negatives, or of scored pairs.
   void check() const {
@@ -24,6 +25,7 @@ struct ContrastiveTexts {
     require_equal("contrastive texts", "texts beyond a whole number a query", count % queries, 0);
     if (!documents.empty())
       require_equal("contrastive texts", "document numbers", static_cast<Index>(documents.size()), queries);
+    if (teacher.size() > 0) require_equal("contrastive texts", "rows of the teacher", teacher.rows(), count);
     if (scores.empty()) return;
     require_equal("contrastive texts", "scores", static_cast<Index>(scores.size()), queries);
     require_equal("contrastive texts", "texts of scored pairs", count, 2 * queries);
@@ -52,7 +54,7 @@ double loss_of(const ContrastiveTexts<Text>& batch, const Loss& chosen, const Ma
   const auto e = rows_of(embeddings);
   const auto de = rows_of(gradient);
   return loss(ContrastiveBatch<S>{part(e, 0, queries), part(e, queries, queries), part(e, 2 * queries, negatives),
-                                  batch.documents, 0, batch.scores},
+                                  batch.documents, 0, batch.scores, rows_of(batch.teacher)},
               ContrastiveGradients<S>{part(de, 0, queries), part(de, queries, queries), part(de, 2 * queries, negatives)});
 }
 

@@ -10,6 +10,28 @@
 
 namespace embedpool {
 
+namespace detail {
+/// What the teacher makes of the texts of a batch, in their order; nothing where the examples have no teacher.
+inline void add_teacher(const TrainingData& data, const std::vector<Index>& chosen, std::size_t negatives,
+                        Matrix<float>& teacher) {
+  const auto example = [&](Index i) -> const TrainingExample& { return data.examples[static_cast<std::size_t>(i)]; };
+  const auto taught = std::count_if(chosen.begin(), chosen.end(), [&](Index i) { return !example(i).teacher.empty(); });
+  if (taught == 0) return;
+  require_equal("training batch", "examples with a teacher", static_cast<Index>(taught), static_cast<Index>(chosen.size()));
+  const Index width = data.teacher_width;
+  teacher.resize(static_cast<Index>(chosen.size() * (2 + negatives)), width);
+  Index row = 0;
+  const auto add = [&](Index i, std::size_t text) {
+    const float* const values = example(i).teacher.data() + static_cast<Index>(text) * width;
+    std::copy_n(values, width, teacher.row(row++).data());
+  };
+  for (const std::size_t text : {std::size_t(0), std::size_t(1)})
+    for (const Index i : chosen) add(i, text);
+  for (const Index i : chosen)
+    for (std::size_t k = 0; k < negatives; ++k) add(i, 2 + k);
+}
+}  // namespace detail
+
 /// The texts of a batch of examples, as ContrastiveTexts orders them. `text_of(string, group, is_query)` makes one: it
 /// tokenizes, with the instruction of the group in front of queries, say.
 ///
@@ -17,7 +39,7 @@ namespace embedpool {
 /// positives have equal document numbers, so that no loss takes one for a negative of the other. The texts of a scored pair
 /// are of equal rank: both are queries.
 ///
-/// Errors  ShapeError when some examples have a score and some have none
+/// Errors  ShapeError when some examples have a score or a teacher's embeddings, and some have none
 template <class Text, class TextOf>
 ContrastiveTexts<Text> training_batch(const TrainingData& data, const std::vector<Index>& chosen, Index most_negatives,
                                       TextOf&& text_of) {
@@ -40,6 +62,7 @@ ContrastiveTexts<Text> training_batch(const TrainingData& data, const std::vecto
   for (const Index i : chosen)
     for (std::size_t k = 0; k < negatives; ++k)
       batch.texts.push_back(text_of(example(i).negatives[k], example(i).group, false));
+  detail::add_teacher(data, chosen, negatives, batch.teacher);
   return batch;
 }
 
