@@ -29,15 +29,17 @@ Rows<T> used(const test::OnDevice<T>& on_device, const Strided<T>& of) {
 /// One product on the device against the sum that defines it.
 template <class T, class U>
 void check_product(test::TestDevice& device, Index rows, Index inner, Index cols, bool left_transposed,
-                   bool right_transposed, float alpha, float beta) {
+                   bool right_transposed, float alpha, float beta, bool biased = false) {
   CAPTURE(rows);
   CAPTURE(inner);
   CAPTURE(left_transposed);
   CAPTURE(right_transposed);
   CAPTURE(beta);
+  CAPTURE(biased);
   const Strided<T> left(left_transposed ? inner : rows, left_transposed ? rows : inner, 1);
   const Strided<T> right(right_transposed ? cols : inner, right_transposed ? inner : cols, 2);
   Strided<U> out(rows, cols, 3);
+  const std::vector<U> bias = test::random_elements<U>(cols, 4);
   if (beta == 0) out.values.assign(out.values.size(), cuda::rounded<U>(std::nanf("")));
   std::vector<double> expected;
   double bound = 1e-30;
@@ -50,16 +52,18 @@ void check_product(test::TestDevice& device, Index rows, Index inner, Index cols
         sizes += std::abs(a * b);
       }
       const double before = beta != 0 ? double(beta) * out(i, j) : 0;
-      expected.push_back(double(alpha) * sum + before);
+      const double added = biased ? cuda::widened(bias[static_cast<std::size_t>(j)]) : 0.0;
+      expected.push_back(double(alpha) * sum + before + added);
       // Float sums of `inner` products lose at most that many roundings of what was added; then one rounding to U.
-      const double sums = double(inner) * 0x1p-24 * std::abs(alpha) * sizes + 2 * 0x1p-24 * std::abs(before);
+      const double sums = double(inner) * 0x1p-24 * std::abs(alpha) * sizes + 0x1p-23 * (std::abs(before) + std::abs(added));
       bound = std::max(bound, sums + test::rounding<U> * std::abs(expected.back()));
     }
   const test::OnDevice<T> left_there(device, left.values, left.rows, left.cols + left.more);
   const test::OnDevice<T> right_there(device, right.values, right.rows, right.cols + right.more);
-  const test::OnDevice<U> out_there(device, out.values, out.rows, out.cols + out.more);
+  const test::OnDevice<U> out_there(device, out.values, out.rows, out.cols + out.more), bias_there(device, bias);
   device.multiply(cuda::Product<T, U>{used(left_there, left), used(right_there, right), used(out_there, out),
-                                      left_transposed, right_transposed, alpha, beta});
+                                      left_transposed, right_transposed, alpha, beta,
+                                      biased ? bias_there.data() : nullptr});
   const std::vector<U> untouched = out.values;
   out.values = out_there.values();
   double error = 0;
@@ -85,18 +89,34 @@ void check_products(test::TestDevice& device) {
       check_product<T, U>(device, 5, 19, 7, left_transposed, right_transposed, 1, 0);
       check_product<T, U>(device, 40, 16, 24, left_transposed, right_transposed, 0.5f, 1);
       check_product<T, U>(device, 1, 33, 1, left_transposed, right_transposed, 1, 2);
+      check_product<T, U>(device, 5, 19, 7, left_transposed, right_transposed, 1, 0, true);
+      check_product<T, U>(device, 40, 16, 24, left_transposed, right_transposed, 0.5f, 1, true);
     }
 }
 }  // namespace
 
 TEST_CASE(
-    "a product is the sum that defines it, of every type, either side transposed, with strides and what was there") {
+    "a product is the sum that defines it, of every type, either side transposed, with strides, a bias and what was there") {
   test::on_every_device([](test::TestDevice& device) {
     check_products<float, float>(device);
     check_products<bf16, bf16>(device);
     check_products<f16, f16>(device);
     check_products<bf16, float>(device);
     check_products<f16, float>(device);
+  });
+}
+
+TEST_CASE("products of one shape have a bias each") {
+  test::on_every_device([](test::TestDevice& device) {
+    const test::OnDevice<float> x(device, {1, 2}, 2, 1), w(device, {3, 5, 7}, 3, 1), out(device, std::vector<float>(6), 2, 3);
+    const test::OnDevice<float> biases(device, {10, 20, 30, 40, 50, 60});
+    const auto product = [&](Index first) {
+      const Rows<const float> left = x.rows(), right = w.rows();
+      device.multiply(cuda::linear<float, float>(left, right, out.rows(), 0, biases.data() + first));
+      return out.values();
+    };
+    CHECK(product(0) == std::vector<float>{13, 25, 37, 16, 30, 44});
+    CHECK(product(3) == std::vector<float>{43, 55, 67, 46, 60, 74});
   });
 }
 
@@ -114,6 +134,8 @@ TEST_CASE("sides that do not fit are refused") {
     const Rows<float> rows(x, 3, 4), other(x, 2, 6);
     CHECK_THROWS_AS(device.multiply(cuda::linear<float, float>(rows, other, rows)), ShapeError);
     CHECK_THROWS_AS(device.multiply(cuda::linear_input_gradient<float, float>(rows, rows, rows)), ShapeError);
+    const Rows<float> none(x, 3, 0), wide(x, 4, 0);
+    CHECK_THROWS_WITH_AS(device.multiply(cuda::linear<float, float>(none, wide, rows, 0, x)), doctest::Contains("bias"), ShapeError);
   });
 }
 

@@ -7,11 +7,11 @@
 
 namespace embedpool::cuda {
 
-/// out = alpha op(left) op(right) + beta out, with float sums. Every matrix is row-major in the device's memory.
+/// out = alpha op(left) op(right) + beta out + bias, with float sums. Every matrix is row-major in the device's memory.
 ///
 /// Shapes  op(left) [M, K], op(right) [K, N], out [M, N]; op transposes where the flag says so: a linear map x W^T has
-///         its weight [N, K] as `right`, transposed
-/// Requires  with beta 0 what `out` held is not read
+///         its weight [N, K] as `right`, transposed. bias [N] for every row, or null
+/// Requires  with beta 0 what `out` held is not read; with a bias K is not 0
 template <DeviceElement T, DeviceElement U = T>
 struct Product {
   Rows<const T> left{};
@@ -21,12 +21,13 @@ struct Product {
   bool right_transposed = false;
   float alpha = 1;
   float beta = 0;
+  const U* bias = nullptr;
 };
 
-/// y = x W^T (+ y where beta is 1)
+/// y = x W^T (+ y where beta is 1) (+ bias)
 template <DeviceElement T, DeviceElement U>
-Product<T, U> linear(Rows<const T> x, Rows<const T> weight, Rows<U> y, float beta = 0) {
-  return {x, weight, y, false, true, 1, beta};
+Product<T, U> linear(Rows<const T> x, Rows<const T> weight, Rows<U> y, float beta = 0, const U* bias = nullptr) {
+  return {x, weight, y, false, true, 1, beta, bias};
 }
 /// dx = dy W (+ dx)
 template <DeviceElement T, DeviceElement U>

@@ -39,6 +39,7 @@ class HostDevice {
     require_equal("multiply", "rows of the left side", p.left_transposed ? p.left.cols : p.left.rows, p.out.rows);
     require_equal("multiply", "rows of the right side", p.right_transposed ? p.right.cols : p.right.rows, inner);
     require_equal("multiply", "columns of the right side", p.right_transposed ? p.right.rows : p.right.cols, p.out.cols);
+    if (p.bias) require_in("multiply", "inner dimension of a product with a bias", inner, 1, Index(1) << 40);
     for (Index i = 0; i < p.out.rows; ++i)
       for (Index j = 0; j < p.out.cols; ++j) {
         double sum = 0;
@@ -47,7 +48,8 @@ class HostDevice {
                  to_real<double>(p.right_transposed ? p.right(j, k) : p.right(k, j));
         U& out = p.out(i, j);
         const double before = p.beta != 0 ? double(p.beta) * to_real<double>(out) : 0.0;
-        out = rounded<U>(static_cast<float>(double(p.alpha) * sum + before));
+        const double bias = p.bias ? to_real<double>(p.bias[j]) : 0.0;
+        out = rounded<U>(static_cast<float>(double(p.alpha) * sum + before + bias));
       }
   }
 

@@ -22,7 +22,7 @@ inline constexpr cudaDataType_t data_type = std::same_as<T, float> ? CUDA_R_32F
 /// What cuBLASLt chooses an algorithm by: all of a Product but its values.
 struct ProductShape {
   cudaDataType_t in_type, out_type;
-  bool left_transposed, right_transposed;
+  bool left_transposed, right_transposed, biased;
   Index rows, cols, inner;  ///< M, N, K
   Index left_stride, right_stride, out_stride;
   Index left_alignment, right_alignment, out_alignment;  ///< bytes
@@ -39,7 +39,7 @@ struct ProductShape {
       return type == CUDA_R_32F ? "f32" : type == CUDA_R_16F ? "f16" : "bf16";
     };
     return std::string("multiply ") + name(in_type) + " " + side(rows, inner, left_transposed) + " x " +
-           side(inner, cols, right_transposed) + " to " + name(out_type);
+           side(inner, cols, right_transposed) + (biased ? " + bias" : "") + " to " + name(out_type);
   }
 };
 
@@ -52,6 +52,7 @@ ProductShape shape_of(const Product<T, U>& p) {
   require_equal("multiply", "rows of the left side", rows, p.out.rows);
   require_equal("multiply", "rows of the right side", p.right_transposed ? p.right.cols : p.right.rows, inner);
   require_equal("multiply", "columns of the right side", p.right_transposed ? p.right.rows : p.right.cols, p.out.cols);
+  if (p.bias) require_in("multiply", "inner dimension of a product with a bias", inner, 1, Index(1) << 40);
   // A single row has any stride; cuBLASLt wants one that holds the row.
   const auto stride = [](const auto& side) { return std::max(side.rows > 1 ? side.stride : side.cols, Index{1}); };
   const auto alignment = [](const void* data) {  // the most that the address shows, up to 256
@@ -61,6 +62,7 @@ ProductShape shape_of(const Product<T, U>& p) {
           .out_type = data_type<U>,
           .left_transposed = p.left_transposed,
           .right_transposed = p.right_transposed,
+          .biased = p.bias != nullptr,
           .rows = rows,
           .cols = p.out.cols,
           .inner = inner,
@@ -86,7 +88,8 @@ class MatrixProducts {
     static_assert(std::same_as<T, U> || std::same_as<U, float>);
     if (!handle_) handle_ = make_handle();
     std::byte* const workspace = workspace_.reserve(device, workspace_bytes);
-    Plan& plan = plan_of(shape);
+    Plan& plan = plan_of(shape, p.bias);
+    if (shape.biased) set_bias(plan, shape, p.bias);
     // A row-major matrix is a column-major one transposed: out^T = op(right)^T op(left)^T.
     refuse(cublasLtMatmul(handle_.get(), &plan.operation, &p.alpha, p.right.data, &plan.right, p.left.data, &plan.left,
                           &p.beta, p.out.data, &plan.out, p.out.data, &plan.out, &plan.algorithm, workspace,
@@ -118,13 +121,20 @@ class MatrixProducts {
     if (status != CUBLAS_STATUS_SUCCESS) check(status, shape.text() + ": " + call);
   }
 
-  Plan& plan_of(const ProductShape& shape) {
+  Plan& plan_of(const ProductShape& shape, const void* bias) {
     if (const auto found = plans_.find(shape); found != plans_.end()) return found->second;
     if (plans_.size() >= most_plans) plans_.clear();
-    return plans_.emplace(shape, make_plan(shape)).first->second;
+    return plans_.emplace(shape, make_plan(shape, bias)).first->second;
   }
 
-  Plan make_plan(const ProductShape& shape) const {
+  /// The same plan serves every bias of a shape. cuBLASLt takes values of the output's type, and adds them where the sums
+  /// still are float.
+  static void set_bias(Plan& plan, const ProductShape& shape, const void* bias) {
+    refuse(cublasLtMatmulDescSetAttribute(&plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias), shape,
+           "cublasLtMatmulDescSetAttribute");
+  }
+
+  Plan make_plan(const ProductShape& shape, const void* bias) const {
     Plan plan{};
     const auto layout = [&](cublasLtMatrixLayoutOpaque_t& to, cudaDataType_t type, Index rows, Index cols,
                             Index stride) {
@@ -138,13 +148,17 @@ class MatrixProducts {
     layout(plan.out, shape.out_type, shape.rows, shape.cols, shape.out_stride);
 
     refuse(cublasLtMatmulDescInit(&plan.operation, CUBLAS_COMPUTE_32F, CUDA_R_32F), shape, "cublasLtMatmulDescInit");
-    const auto transpose = [&](cublasLtMatmulDescAttributes_t which, bool transposed) {
-      const cublasOperation_t value = transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const auto describe = [&](cublasLtMatmulDescAttributes_t which, auto value) {
       refuse(cublasLtMatmulDescSetAttribute(&plan.operation, which, &value, sizeof value), shape,
              "cublasLtMatmulDescSetAttribute");
     };
-    transpose(CUBLASLT_MATMUL_DESC_TRANSA, r);
-    transpose(CUBLASLT_MATMUL_DESC_TRANSB, l);
+    describe(CUBLASLT_MATMUL_DESC_TRANSA, r ? CUBLAS_OP_T : CUBLAS_OP_N);
+    describe(CUBLASLT_MATMUL_DESC_TRANSB, l ? CUBLAS_OP_T : CUBLAS_OP_N);
+    if (shape.biased) {
+      describe(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);  // a value for each row of out^T
+      describe(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, shape.out_type);
+      set_bias(plan, shape, bias);
+    }
 
     cublasLtMatmulPreferenceOpaque_t preference;
     refuse(cublasLtMatmulPreferenceInit(&preference), shape, "cublasLtMatmulPreferenceInit");

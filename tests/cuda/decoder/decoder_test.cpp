@@ -49,14 +49,17 @@ constexpr double float_error = 2e-5;
 
 }  // namespace
 
-TEST_CASE("every layer on a device is that of the CPU, in every architecture") {
+TEST_CASE("every layer on a device is that of the CPU, in every architecture, with a pruned last layer and without") {
   test::TestDevice device;
-  const test::WeightedSink<float> every{{0, 1, 2, 3}};
+  test::WeightedSink<float> every{{0, 1, 2, 3}};
   for (const std::string& architecture : test::architectures()) {
     CAPTURE(architecture);
     const Decoder<float> decoder = test::random_decoder<float>(test::small_config(architecture));
     const Batch batch = ragged_batch(decoder.config().vocabulary);
-    CHECK(error(on_device<float>(device, decoder, batch, Causal{}, every), on_host(decoder, batch, Causal{}, every)) < float_error);
+    for (const bool pruned : {false, true}) {
+      every.last_tokens = pruned;
+      CHECK(error(on_device<float>(device, decoder, batch, Causal{}, every), on_host(decoder, batch, Causal{}, every)) < float_error);
+    }
   }
 }
 
@@ -80,13 +83,16 @@ TEST_CASE("layers on a device are those of the CPU under every mask, with a prun
 
 TEST_CASE_TEMPLATE("low precision on a device errs no more than rounding weights and activations explains", T, bf16, f16) {
   test::TestDevice device;
-  const Decoder<float> decoder = test::random_decoder<float>(test::small_config("llama"));
-  const Batch batch = ragged_batch(decoder.config().vocabulary);
   const test::WeightedSink<float> every{{1, 2, 3}};
   // Three layers of seven products, each rounded once on the way in and out, errors independent: sqrt(42) of them, times
   // the few of the largest value that the worst of 9,000 values is above the mean one.
   const double bound = 3 * std::sqrt(42.0) * test::rounding<T>;
-  CHECK(error(on_device<T>(device, decoder, batch, Causal{}, every), on_host(decoder, batch, Causal{}, every)) < bound);
+  for (const std::string architecture : {"llama", "qwen2"}) {  // with biases
+    CAPTURE(architecture);
+    const Decoder<float> decoder = test::random_decoder<float>(test::small_config(architecture));
+    const Batch batch = ragged_batch(decoder.config().vocabulary);
+    CHECK(error(on_device<T>(device, decoder, batch, Causal{}, every), on_host(decoder, batch, Causal{}, every)) < bound);
+  }
 }
 
 TEST_CASE("a text has the same bits alone and in any batch, on a device too") {

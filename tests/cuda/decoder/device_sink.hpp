@@ -3,7 +3,7 @@
 #include <map>
 
 #include "cuda/on_device.hpp"
-#include "embedpool/cuda/kernels/add_bias.cuh"
+#include "embedpool/cuda/kernels/heads/head_rows.cuh"
 #include "embedpool/cuda/packed_texts.hpp"
 #include "model/random_decoder.hpp"
 #include "model/weighted_sink.hpp"
@@ -34,7 +34,7 @@ class DeviceWeightedSink {
       weights[static_cast<std::size_t>(row * states.cols + j)] = WeightedSink<float>::weight(layer, b, t, j);
     });
     const OnDevice<float> added(*device_, weights, states.rows, states.cols);
-    device_->launch(cuda::AddRows<float>{added.rows(), dstates});
+    device_->launch(cuda::head_kernels::AddRows{added.rows(), dstates});
     device_->wait();
   }
 

@@ -61,11 +61,15 @@ struct Layout {
   }
 };
 
-inline bool is_transposed(cublasLtMatmulDesc_t operation, cublasLtMatmulDescAttributes_t which) {
-  std::int32_t value = 0;
+template <class Value>
+Value attribute(cublasLtMatmulDesc_t operation, cublasLtMatmulDescAttributes_t which) {
+  Value value{};
   std::size_t written = 0;
   REQUIRE(cublasLtMatmulDescGetAttribute(operation, which, &value, sizeof value, &written) == CUBLAS_STATUS_SUCCESS);
-  return value == CUBLAS_OP_T;
+  return value;
+}
+inline bool is_transposed(cublasLtMatmulDesc_t operation, cublasLtMatmulDescAttributes_t which) {
+  return attribute<std::int32_t>(operation, which) == CUBLAS_OP_T;
 }
 
 }  // namespace embedpool::test
@@ -101,12 +105,18 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t operation, 
   REQUIRE(d.rows == (ta ? a.cols : a.rows));
   REQUIRE(d.cols == (tb ? b.rows : b.cols));
   REQUIRE(workspace != nullptr);
+  const void* bias = nullptr;  // a vector of the output's type, as long as a column of it
+  if (embedpool::test::attribute<cublasLtEpilogue_t>(operation, CUBLASLT_MATMUL_DESC_EPILOGUE) == CUBLASLT_EPILOGUE_BIAS) {
+    bias = embedpool::test::attribute<const void*>(operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER);
+    REQUIRE(embedpool::test::attribute<std::uint32_t>(operation, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE) == d.type);
+  }
   for (std::uint64_t i = 0; i < d.rows; ++i)
     for (std::uint64_t j = 0; j < d.cols; ++j) {
       float sum = 0;
       for (std::uint64_t k = 0; k < inner; ++k)
         sum += (ta ? a.get(left, k, i) : a.get(left, i, k)) * (tb ? b.get(right, j, k) : b.get(right, k, j));
       sum *= *static_cast<const float*>(alpha);
+      if (bias) sum += d.get(bias, i, 0);
       const float factor = *static_cast<const float*>(beta);
       d.set(out, i, j, factor != 0 ? sum + factor * c.get(before, i, j) : sum);
     }

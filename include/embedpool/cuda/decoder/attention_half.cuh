@@ -1,6 +1,5 @@
 #pragma once
 #include "embedpool/cuda/decoder/block_context.cuh"
-#include "embedpool/cuda/kernels/add_bias.cuh"
 #include "embedpool/cuda/kernels/gather_rows.cuh"
 #include "embedpool/cuda/kernels/head_norm_rotary.cuh"
 #include "embedpool/cuda/kernels/rms_norm.cuh"
@@ -77,12 +76,9 @@ void attention_half_forward(D& device, const DeviceBlock<T>& w, const DeviceBloc
   const auto qkv = DeviceQueryKeyValue<T>::of(device, config, x.rows, y.rows, at.pruned(), record.query_key_value,
                                               record.asking_query);
   const Index query_width = config.query_width(), first = at.pruned() ? query_width : 0;
-  device.multiply(linear(normed, w.query_key_value.middle_rows(first, qkv.both.cols), qkv.both));
-  if (at.pruned()) device.multiply(linear(asking, w.query_key_value.middle_rows(0, query_width), qkv.query));
-  if (w.query_key_value_bias) {
-    device.launch(AddBias<T>{w.query_key_value_bias + first, qkv.both});
-    if (at.pruned()) device.launch(AddBias<T>{w.query_key_value_bias, qkv.query});
-  }
+  const T* const bias = w.query_key_value_bias;
+  device.multiply(linear(normed, w.query_key_value.middle_rows(first, qkv.both.cols), qkv.both, 0, bias ? bias + first : bias));
+  if (at.pruned()) device.multiply(linear(asking, w.query_key_value.middle_rows(0, query_width), qkv.query, 0, bias));
   lora_forward(device, asking, pairs.query, at.asking_dropout, qkv.query, record.of_query, scratch.lora);
   lora_forward(device, normed, pairs.key, at.dropout, qkv.key, record.of_key, scratch.lora);
   lora_forward(device, normed, pairs.value, at.dropout, qkv.value, record.of_value, scratch.lora);
@@ -104,8 +100,7 @@ void attention_half_forward(D& device, const DeviceBlock<T>& w, const DeviceBloc
     device.launch(GatherRows<float>{x, at.all, at.asking, y});
   else if (y.data != x.data)
     device.copy(y.data, x.data, x.rows * x.cols * Index(sizeof(float)));
-  device.multiply(linear(Rows<const T>(mixed), w.output, y, 1));  // y += mixed W_o^T
-  if (w.output_bias) device.launch(AddBias<float>{w.output_bias, y});
+  device.multiply(linear(Rows<const T>(mixed), w.output, y, 1, w.output_bias));  // y += mixed W_o^T + b_o
   lora_forward(device, Rows<const T>(mixed), pairs.output, at.asking_dropout, y, record.of_output, scratch.lora);
 }
 

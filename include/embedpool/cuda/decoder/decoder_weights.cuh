@@ -16,7 +16,7 @@ struct DeviceBlock {
   const float *attention_norm = nullptr, *feed_forward_norm = nullptr;  ///< [D]
   const float *query_norm = nullptr, *key_norm = nullptr;               ///< [d]
   Rows<const T> query_key_value{};                                      ///< [(NH + 2 NKV) d, D]
-  const float* query_key_value_bias = nullptr;                          ///< [(NH + 2 NKV) d]
+  const T* query_key_value_bias = nullptr;                              ///< [(NH + 2 NKV) d]
   Rows<const T> output{};                                               ///< [D, NH d]
   const float* output_bias = nullptr;                                   ///< [D]
   Rows<const float> router{};                                           ///< [E, D], without data in a dense model, E = 1
@@ -24,8 +24,8 @@ struct DeviceBlock {
   Rows<const T> down{};                                                 ///< [E D, F]
 };
 
-/// A decoder's weights in device memory: matrices rounded to T from whatever format they are stored in, vectors and routers
-/// in float.
+/// A decoder's weights in device memory: matrices rounded to T from whatever format they are stored in, and with them the
+/// biases of queries, keys and values, as products take them; other vectors and routers in float.
 ///
 /// Requires  the device outlives this
 template <DeviceElement T>
@@ -45,7 +45,7 @@ class DeviceDecoderWeights {
       blocks_.push_back({vector(device, {&attention.norm}), vector(device, {&feed_forward.norm}),
                          vector(device, {&attention.query_norm}), vector(device, {&attention.key_norm}),
                          matrix(device, {&attention.query, &attention.key, &attention.value}),
-                         vector(device, {&attention.query_bias, &attention.key_bias, &attention.value_bias}),
+                         bias(device, {&attention.query_bias, &attention.key_bias, &attention.value_bias}),
                          matrix(device, {&attention.output}), vector(device, {&attention.output_bias}),
                          config_.experts > 0 ? matrix(device, {&feed_forward.router}, routers_) : Rows<const float>(),
                          matrix(device, gates_and_ups), matrix(device, downs)});
@@ -85,14 +85,25 @@ class DeviceDecoderWeights {
   Rows<const T> matrix(D& device, const std::vector<const WeightView*>& parts) {
     return matrix(device, parts, matrices_);
   }
-  template <Device D>
-  const float* vector(D& device, std::initializer_list<const std::vector<float>*> parts) {
-    std::vector<float> values;
-    for (const auto* part : parts) values.insert(values.end(), part->begin(), part->end());
+  using Vectors = std::initializer_list<const std::vector<float>*>;
+  /// The parts one behind the other; null where there is none.
+  template <DeviceElement To, Device D>
+  static const To* vector(D& device, Vectors parts, std::deque<DeviceBuffer<To>>& memory) {
+    std::vector<To> values;
+    for (const auto* part : parts)
+      for (const float x : *part) values.push_back(rounded<To>(x));
     if (values.empty()) return nullptr;
-    const float* const data = vectors_.emplace_back().upload(device, std::span<const float>(values));
+    const To* const data = memory.emplace_back().upload(device, std::span<const To>(values));
     device.wait();
     return data;
+  }
+  template <Device D>
+  const float* vector(D& device, Vectors parts) {
+    return vector(device, parts, vectors_);
+  }
+  template <Device D>
+  const T* bias(D& device, Vectors parts) {
+    return vector(device, parts, biases_);
   }
 
   DecoderConfig config_;
@@ -101,6 +112,7 @@ class DeviceDecoderWeights {
   std::vector<DeviceBlock<T>> blocks_;
   std::deque<DeviceBuffer<T>> matrices_;
   std::deque<DeviceBuffer<float>> routers_;
+  std::deque<DeviceBuffer<T>> biases_;
   std::deque<DeviceBuffer<float>> vectors_;
 };
 
