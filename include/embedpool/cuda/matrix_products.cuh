@@ -25,7 +25,7 @@ struct ProductShape {
   bool left_transposed, right_transposed, biased;
   Index rows, cols, inner;  ///< M, N, K
   Index left_stride, right_stride, out_stride;
-  Index left_alignment, right_alignment, out_alignment;  ///< bytes
+  Index left_alignment, right_alignment, out_alignment;  ///< bytes; of the output and the bias together
 
   auto operator<=>(const ProductShape&) const = default;
 
@@ -55,7 +55,7 @@ ProductShape shape_of(const Product<T, U>& p) {
   if (p.bias) require_in("multiply", "inner dimension of a product with a bias", inner, 1, Index(1) << 40);
   // A single row has any stride; cuBLASLt wants one that holds the row.
   const auto stride = [](const auto& side) { return std::max(side.rows > 1 ? side.stride : side.cols, Index{1}); };
-  const auto alignment = [](const void* data) {  // the most that the address shows, up to 256
+  const auto alignment = [](const void* data) {  // the most that the address shows, up to 256; null is at any
     return Index{1} << std::min(std::countr_zero(reinterpret_cast<std::uintptr_t>(data)), 8);
   };
   return {.in_type = data_type<T>,
@@ -71,7 +71,7 @@ ProductShape shape_of(const Product<T, U>& p) {
           .out_stride = stride(p.out),
           .left_alignment = alignment(p.left.data),
           .right_alignment = alignment(p.right.data),
-          .out_alignment = alignment(p.out.data)};
+          .out_alignment = std::min(alignment(p.out.data), alignment(p.bias))};
 }
 
 /// Matrix products by cuBLASLt, which remembers for each shape what its heuristic chose.

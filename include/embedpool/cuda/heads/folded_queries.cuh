@@ -39,9 +39,7 @@ class FoldedQueries {
   Rows<const float> forward(D& device, const Weights<const float>& p, Rows<const float> x) {
     q_ = q_buffer_.rows(device, x.rows, p.to_q.rows);
     f_ = f_buffer_.rows(device, x.rows * heads_, p.to_k.cols);
-    const bool biased = p.bias.data != nullptr;
-    if (biased) device.launch(head_kernels::AddRows{p.bias, q_, false});
-    device.multiply(linear(x, p.to_q, q_, biased ? 1.0f : 0.0f));
+    device.multiply(linear(x, p.to_q, q_, 0, p.bias.data));
     for (Index h = 0; h < heads_; ++h)
       device.multiply(Product<float>{columns_of_head(q_, h, heads_), of_head(p.to_k, h), rows_of_head(f_, h, heads_, order_),
                                      false, false, scale(), 0});

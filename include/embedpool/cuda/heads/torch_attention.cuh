@@ -43,12 +43,11 @@ class TorchValues {
     pooled_ = pooled_buffer_.rows(device, keys.texts * heads, width);
     o_ = o_buffer_.rows(device, keys.texts, width);
     device.launch(head_kernels::KeyMix{keys, weights, y, pooled_});
-    device.launch(head_kernels::AddRows{p.v_bias(), o_, false});
     for (Index h = 0; h < heads; ++h)
       device.multiply(linear(Rows<const float>(rows_of_head(pooled_, h, heads, HeadOrder::inner)),
-                             rows_of_head(p.to_v(), h, heads, HeadOrder::outer), columns_of_head(o_, h, heads), 1));
-    device.launch(head_kernels::AddRows{p.out_bias, out, false});
-    device.multiply(linear(Rows<const float>(o_), p.out_weight, out, 1));
+                             rows_of_head(p.to_v(), h, heads, HeadOrder::outer), columns_of_head(o_, h, heads), 0,
+                             columns_of_head(p.v_bias(), h, heads).data));
+    device.multiply(linear(Rows<const float>(o_), p.out_weight, out, 0, p.out_bias.data));
   }
   /// Adds to the gradients; dweights [H, N] and dy [N, D] are overwritten.
   template <Device D>
