@@ -101,6 +101,7 @@ template <DeviceElement T, DeviceElement U>
 struct PlainExpertProduct {
   static constexpr int threads = head_kernels::tile_threads;
   static constexpr int columns = head_kernels::tile;
+  static constexpr int blocks_at_once = 3;  // 80 registers: left to itself the compiler takes fewer and spills
   static_assert(ExpertProduct<T, U>::rows == head_kernels::tile);
   ExpertProduct<T, U> of;
 
