@@ -5,6 +5,10 @@
 #include <cmath>
 #include <random>
 
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
 #include "embedpool/loss/cosent.hpp"
 #include "embedpool/loss/info_nce.hpp"
 #include "embedpool/loss/loss_of_batch.hpp"
@@ -67,6 +71,30 @@ TEST_CASE("a student that is its teacher turned and scaled has nothing to learn,
   CHECK(distilled({}, x.topRows(1), teacher.topRows(1), dx) == 0.0);
   CHECK_THROWS_WITH_AS(distilled({}, x, teacher.topRows(5), dx), doctest::Contains("rows of the teacher"), ShapeError);
 }
+
+TEST_CASE("any scale gives a number: what is far from the nearest text counts for nothing") {
+  const Matrix<double> x = random_matrix(5, 4, 64), teacher = random_matrix(5, 4, 65);
+  Matrix<double> dx;
+  CHECK(distilled({1e4}, x, teacher, dx) > 0.0);
+  CHECK(std::isfinite(distilled({1e4}, x, teacher, dx)));
+  CHECK(dx.allFinite());
+}
+
+#ifdef _OPENMP
+TEST_CASE("distilled similarities have the same bits for any number of threads that Eigen may use") {
+  const Matrix<double> x = random_matrix(150, 1200, 66), teacher = random_matrix(150, 900, 67);
+  const int before = omp_get_max_threads();
+  Matrix<double> dx[2];
+  double loss[2];
+  for (const int i : {0, 1}) {
+    omp_set_num_threads(i == 0 ? 1 : 4);
+    loss[i] = distilled({}, x, teacher, dx[i]);
+  }
+  omp_set_num_threads(before);
+  CHECK(loss[0] == loss[1]);
+  CHECK(dx[0] == dx[1]);
+}
+#endif
 
 TEST_CASE("a batch with a teacher has the loss of all its texts' similarities") {
   const LossOfBatch<InfoNCE, CoSENT> loss{};

@@ -17,6 +17,32 @@ using School = test::SmallTraining<S>;
 
 TrainingSettings settings(Index chunk = 0, double dropout = 0.2) { return School<float>::settings(chunk, dropout); }
 
+const LossOfBatch<InfoNCE, CoSENT> any_loss{};
+
+/// That a gradient cache of `chunk` texts gives the gradients of the batch to rounding, and that its loss falls together with
+/// that of a batch of pairs.
+void check_learned_beside_pairs(const School<double>::Texts& batch, Index chunk) {
+  SerialExecutor serial;
+  School<double> whole, parts, school;
+  const double value = contrastive_gradients(whole.model, batch, any_loss, 0, {}, serial);
+  CHECK(contrastive_gradients(parts.model, batch, any_loss, chunk, {}, serial) == doctest::Approx(value).epsilon(1e-13));
+  for (std::size_t i = 0; i < whole.gradients().size(); ++i) {
+    const double largest = std::max(1e-3, whole.gradients()[i].cwiseAbs().maxCoeff());
+    CHECK((parts.gradients()[i] - whole.gradients()[i]).cwiseAbs().maxCoeff() < 1e-13 * largest);  // order of sums
+  }
+  auto chosen = settings(0, 0.0);
+  chosen.schedule = {Schedule::Decay::constant, 0, 1};
+  chosen.rate = chosen.head_rate = 0.003;
+  Trainer trainer(school.model, any_loss, chosen);
+  CHECK(trainer.evaluate(batch, serial) == doctest::Approx(value).epsilon(1e-13));
+  const auto contrast = School<double>::batch(0);
+  const double contrast_before = trainer.evaluate(contrast, serial);
+  const std::vector<School<double>::Texts> both{batch, contrast};
+  for (Index step = 0; step < 10; ++step) trainer.step(both, serial);
+  CHECK(trainer.evaluate(batch, serial) < value - 0.02);
+  CHECK(trainer.evaluate(contrast, serial) < contrast_before - 0.02);
+}
+
 }  // namespace
 
 TEST_CASE("a gradient cache gives the gradients of the whole batch to rounding, dropout replayed") {
@@ -201,28 +227,11 @@ TEST_CASE("a batch may forbid in-batch negatives: each query has its own alone t
 
 TEST_CASE("scored pairs are learned beside contrastive batches, with a gradient cache to rounding") {
   SerialExecutor serial;
-  const LossOfBatch<InfoNCE, CoSENT> loss{};
   auto pairs = School<double>::batch(3, 5, 0);
   pairs.scores = {4, 0, 2, 1, 3};
-  School<double> whole, parts;
-  const double value = contrastive_gradients(whole.model, pairs, loss, 0, {}, serial);
-  CHECK(contrastive_gradients(parts.model, pairs, loss, 3, {}, serial) == doctest::Approx(value).epsilon(1e-13));
-  for (std::size_t i = 0; i < whole.gradients().size(); ++i) {
-    const double largest = std::max(1e-3, whole.gradients()[i].cwiseAbs().maxCoeff());
-    CHECK((parts.gradients()[i] - whole.gradients()[i]).cwiseAbs().maxCoeff() < 1e-13 * largest);  // order of sums
-  }
+  check_learned_beside_pairs(pairs, 3);
   School<double> school;
-  auto chosen = settings(0, 0.0);
-  chosen.schedule = {Schedule::Decay::constant, 0, 1};
-  chosen.rate = chosen.head_rate = 0.003;
-  Trainer trainer(school.model, loss, chosen);
-  CHECK(trainer.evaluate(pairs, serial) == doctest::Approx(value).epsilon(1e-13));
-  const auto contrast = School<double>::batch(0);
-  const double contrast_before = trainer.evaluate(contrast, serial);
-  const std::vector<School<double>::Texts> both{pairs, contrast};
-  for (Index step = 0; step < 10; ++step) trainer.step(both, serial);
-  CHECK(trainer.evaluate(pairs, serial) < value - 0.02);
-  CHECK(trainer.evaluate(contrast, serial) < contrast_before - 0.02);
+  Trainer trainer(school.model, any_loss, settings());
   pairs.scores.pop_back();
   CHECK_THROWS_WITH_AS(trainer.step(pairs, serial), doctest::Contains("scores"), ShapeError);
   auto negatives = School<double>::batch(3, 5, 1);
@@ -232,28 +241,13 @@ TEST_CASE("scored pairs are learned beside contrastive batches, with a gradient 
 
 TEST_CASE("a teacher's similarities are learned, with a gradient cache to rounding, beside batches without one") {
   SerialExecutor serial;
-  const LossOfBatch<InfoNCE, CoSENT> loss{};
   auto taught = School<double>::batch(2, 4, 1);
   std::mt19937 generator(5);
   std::normal_distribution<float> normal;
   taught.teacher = Matrix<float>::NullaryExpr(12, 7, [&] { return normal(generator); });
-  School<double> whole, parts, school;
-  const double value = contrastive_gradients(whole.model, taught, loss, 0, {}, serial);
-  CHECK(contrastive_gradients(parts.model, taught, loss, 5, {}, serial) == doctest::Approx(value).epsilon(1e-13));
-  for (std::size_t i = 0; i < whole.gradients().size(); ++i) {
-    const double largest = std::max(1e-3, whole.gradients()[i].cwiseAbs().maxCoeff());
-    CHECK((parts.gradients()[i] - whole.gradients()[i]).cwiseAbs().maxCoeff() < 1e-13 * largest);  // order of sums
-  }
-  auto chosen = settings(0, 0.0);
-  chosen.schedule = {Schedule::Decay::constant, 0, 1};
-  chosen.rate = chosen.head_rate = 0.003;
-  Trainer trainer(school.model, loss, chosen);
-  const auto contrast = School<double>::batch(0);
-  const double contrast_before = trainer.evaluate(contrast, serial);
-  const std::vector<School<double>::Texts> both{taught, contrast};
-  for (Index step = 0; step < 10; ++step) trainer.step(both, serial);
-  CHECK(trainer.evaluate(taught, serial) < value - 0.02);
-  CHECK(trainer.evaluate(contrast, serial) < contrast_before - 0.02);
+  check_learned_beside_pairs(taught, 5);
+  School<double> school;
+  Trainer trainer(school.model, any_loss, settings());
   taught.teacher = taught.teacher.topRows(11).eval();
   CHECK_THROWS_WITH_AS(trainer.step(taught, serial), doctest::Contains("rows of the teacher"), ShapeError);
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "embedpool/core/serial_products.hpp"
 #include "embedpool/loss/unit_rows.hpp"
 
 namespace embedpool {
@@ -25,6 +26,7 @@ struct SimilarityDistillation {
   double operator()(Rows<const S> x, Rows<const S> teacher, Rows<S> dx) const {
     require_equal("similarity distillation", "rows of the teacher", teacher.rows, x.rows);
     constexpr Index block = 64;
+    const SerialProducts same_bits_for_any_threads;
     UnitRows<S> student(x);
     const UnitRows<S> taught(teacher);
     const auto u = as_eigen(student.units()), t = as_eigen(taught.units());
@@ -32,7 +34,7 @@ struct SimilarityDistillation {
     double loss = 0.0;
     if (x.rows < 2) return loss;
     const double mean = 1.0 / static_cast<double>(x.rows);
-    Matrix<S> q, p;  // cosines, then logarithms of shares
+    Matrix<S> q, p;  // cosines of a block of rows, the student's and the teacher's; then q is the student's derivatives
     for (Index first = 0; first < x.rows; first += block) {
       const Index count = std::min(block, x.rows - first);
       q.noalias() = u.middleRows(first, count) * u.transpose();
@@ -64,13 +66,15 @@ struct SimilarityDistillation {
     return divergence;
   }
 
-  /// Logarithm of the sum of exp(scale cosine) over all places but one.
+  /// Logarithm of the sum of exp(scale cosine) over all places but one. The largest is taken out: no scale overflows.
   template <Real S>
   double log_sum(const Matrix<S>& cosines, Index row, Index own) const {
-    double sum = 0.0;
-    for (Index j = 0; j < cosines.cols(); ++j)  // exp(scale (cosine - 1)) is at most 1, and a sum of them not 0
-      if (j != own) sum += std::exp(scale * (static_cast<double>(cosines(row, j)) - 1.0));
-    return scale + std::log(sum);
+    double largest = -2.0, sum = 0.0;  // below any cosine
+    for (Index j = 0; j < cosines.cols(); ++j)
+      if (j != own) largest = std::max(largest, static_cast<double>(cosines(row, j)));
+    for (Index j = 0; j < cosines.cols(); ++j)
+      if (j != own) sum += std::exp(scale * (static_cast<double>(cosines(row, j)) - largest));
+    return scale * largest + std::log(sum);
   }
 };
 
