@@ -6,6 +6,7 @@ namespace embedpool::program {
 bool train_backbone(TrainingJob& job) {
   const TrainOptions& options = job.options;
   Reading& reading = job.settings.reading;
+  job.begin_self_teaching();
   const Decoder<float>& decoder = job.model.decoder();
   LoraOptions lora = options.lora;
   lora.seed = options.learning.seed;

@@ -18,7 +18,7 @@ void add_train_command(CLI::App& program) {
       "  embedpool train --model m.gguf --data pairs.jsonl.gz --output trained\n"
       "  embedpool train --model m.gguf --data pairs.jsonl.gz --freeze-backbone --steps 200 --batch 64 --output head\n"
       "  embedpool train --model m.gguf --data a.jsonl b.jsonl --design 5 --lora-rank 16 --steps 500 --output design5\n"
-      "  embedpool train --model m.gguf --data taught.jsonl.gz --mixed-batches --batch 48 --temperature 0.15 --output distilled\n"
+      "  embedpool train --model m.gguf --data taught.jsonl.gz --steps 240 --output distilled\n"
       "  embedpool embed --model m.gguf --trained trained --input texts.txt --output vectors.npy");
   command->callback([options] { train(*options, Model(options->model)); });
 }

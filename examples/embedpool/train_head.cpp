@@ -15,7 +15,7 @@ class NumberedTexts {
   explicit NumberedTexts(TrainingJob& job) : job_(job) {
     const LearningOptions& learning = job.options.learning;
     const Index examples = static_cast<Index>(job.data.examples.size());
-    if (learning.steps * learning.accumulate * learning.batch >= examples)
+    if (learning.steps * learning.accumulate * learning.batch.value() >= examples)
       for (Index i = 0; i < examples; ++i) add({i}, job.data);
     for (Index step = 0; step < learning.steps; ++step)
       for (const auto& batch : job.batches(step)) add(batch, job.data);

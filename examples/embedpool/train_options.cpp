@@ -34,7 +34,10 @@ void add_data_options(CLI::App& command, TrainOptions& options) {
                   "tasks whose queries take their own hard negatives alone: where another query's answer may well be "
                   "right, as with class labels")
       ->type_name("TASK")->group(group);
-  command.add_flag("--mixed-batches", options.learning.mixed, "a batch may hold several tasks; without it one alone")
+  command
+      .add_flag_function("--mixed-batches,!--one-task-batches",
+                         [&options](std::int64_t count) { options.learning.mixed = count > 0; },
+                         "a batch may hold several tasks, or one alone. Default: one; from a teacher several")
       ->group(group);
   command.add_option("--negatives", options.learning.most_negatives, "hard negatives a query takes at most")
       ->type_name("N")->check(CLI::NonNegativeNumber)->capture_default_str()->group(group);
@@ -128,13 +131,17 @@ void add_learning_options(CLI::App& command, TrainOptions& options) {
     return command.add_option(name, value, help)->type_name(type)->capture_default_str()->group(group);
   };
   number("--steps", learning.steps, "steps in all", "N")->check(CLI::PositiveNumber);
-  number("--batch", learning.batch, "queries a step", "N")->check(CLI::PositiveNumber);
+  const auto by_recipe = [&](const char* name, auto& value, const std::string& help, const char* type) {
+    return command.add_option(name, value, help)->type_name(type)->group(group);
+  };
+  by_recipe("--batch", learning.batch, "queries a step. Default: 16; from a teacher 48", "N")->check(CLI::PositiveNumber);
   number("--accumulate", learning.accumulate,
          "batches a step, each with negatives of its own; their gradients are averaged", "N")->check(CLI::PositiveNumber);
   number("--chunk", learning.chunk,
          "texts that go through the model at once; a batch of more is embedded twice, with the memory of this many "
          "(a gradient cache). 0: the whole batch", "N")->check(CLI::NonNegativeNumber);
-  number("--lr", learning.rate, "peak learning rate of the adapter", "X")->check(CLI::NonNegativeNumber);
+  by_recipe("--lr", learning.rate, "peak learning rate of the adapter. Default: 0.0005; from a teacher 0.0015", "X")
+      ->check(CLI::NonNegativeNumber);
   command
       .add_option("--head-lr", learning.head_rate,
                   "of the head. Default: 0.01 for a mix of layers, which is few weights, 0.001 for heads with matrices")
@@ -159,7 +166,8 @@ void add_learning_options(CLI::App& command, TrainOptions& options) {
                   "of batches of scored pairs, beside --loss for the others: cosent and angle (pairs with higher scores shall "
                   "be more alike), cosine-mse (the cosine shall be the score, in [-1, 1])")
       ->type_name("NAME")->check(CLI::IsMember({"cosent", "angle", "cosine-mse"}))->capture_default_str()->group(group);
-  number("--temperature", learning.temperature, "cosines are divided by it, but in cosine-mse", "X")
+  by_recipe("--temperature", learning.temperature,
+            "cosines are divided by it, but in cosine-mse. Default: 0.05; from a teacher 0.15", "X")
       ->check(CLI::PositiveNumber);
   command.add_flag("--learn-temperature", learning.learn_temperature, "the temperature is a parameter of the head")
       ->group(group);
@@ -172,6 +180,9 @@ void add_learning_options(CLI::App& command, TrainOptions& options) {
       .add_option("--matryoshka", learning.matryoshka,
                   "train the first N dimensions as embeddings of their own, for each N; the whole vector is always one")
       ->type_name("N")->check(CLI::PositiveNumber)->group(group);
+  number("--self-weight", learning.self_weight,
+         "beside a teacher LoRA learns from the model itself as it was before, which counts so many times as much: it keeps "
+         "what it knows. 0: not at all", "X")->check(CLI::NonNegativeNumber);
   number("--seed", learning.seed, "of the order of the data, the adapter, the head and dropout", "N")
       ->check(CLI::NonNegativeNumber);
 }

@@ -17,17 +17,20 @@ struct HeadOptions {
   bool published_start = false, layer_table = true;
 };
 
-/// What learns from what, how fast, and for how long.
+/// What learns from what, how fast, and for how long. What apply_recipe() fills in is empty until then.
 struct LearningOptions {
-  Index steps = 100, batch = 16, accumulate = 1, chunk = 0, warmup = 10, most_negatives = 1, kept_blocks = -1;
-  double rate = 5e-4, weight_decay = 0.01, longest_gradient = 1, dropout = 0, temperature = 0.05;
-  std::optional<double> head_rate{};  ///< else default_head_rate()
+  Index steps = 100, accumulate = 1, chunk = 0, warmup = 10, most_negatives = 1, kept_blocks = -1;
+  double weight_decay = 0.01, longest_gradient = 1, dropout = 0, self_weight = 0.5;
+  std::optional<Index> batch{};                 ///< by apply_recipe()
+  std::optional<double> rate{}, temperature{};  ///< by apply_recipe()
+  std::optional<bool> mixed{};                  ///< by apply_recipe()
+  std::optional<double> head_rate{};            ///< else default_head_rate()
   std::optional<double> false_negative_margin{};
   Schedule::Decay decay = Schedule::Decay::linear;
   std::vector<Index> matryoshka{};
   std::vector<std::string> without_in_batch{};
   std::string loss = "infonce", scored_loss = "cosent";
-  bool symmetric = false, mixed = false, learn_temperature = false;
+  bool symmetric = false, learn_temperature = false;
   std::uint64_t seed = 0;
 };
 

@@ -26,20 +26,20 @@ std::string TrainingJob::description() const {
   io::Json json = {{"embedder", to_json(settings.config)},
                    {"data", digest(data)},
                    {"steps", learning.steps},
-                   {"batch", learning.batch},
+                   {"batch", learning.batch.value()},
                    {"accumulate", learning.accumulate},
                    {"chunk", learning.chunk},
                    {"warmup", learning.warmup},
                    {"schedule", static_cast<int>(learning.decay)},
                    {"negatives", learning.most_negatives},
-                   {"lr", learning.rate},
+                   {"lr", learning.rate.value()},
                    {"head_lr", head_rate()},
                    {"weight_decay", learning.weight_decay},
                    {"clip", learning.longest_gradient},
-                   {"temperature", learning.temperature},
+                   {"temperature", learning.temperature.value()},
                    {"learn_temperature", learning.learn_temperature},
                    {"symmetric", learning.symmetric},
-                   {"mixed", learning.mixed},
+                   {"mixed", learning.mixed.value()},
                    {"matryoshka", learning.matryoshka},
                    {"no_in_batch_negatives", learning.without_in_batch},
                    {"seed", learning.seed},
@@ -54,6 +54,7 @@ std::string TrainingJob::description() const {
   } else {
     json["lora"] = {{"rank", options.lora.rank}, {"alpha", options.lora.alpha}, {"rslora", options.lora.rank_stabilised},
                     {"dropout", learning.dropout}, {"first_layer", options.lora.first_layer}};
+    if (data.teacher_width > 0) json["self_weight"] = learning.self_weight;
     for (const DecoderTensor kind : options.lora.targets) json["lora"]["targets"].push_back(static_cast<int>(kind));
   }
   return json.dump();

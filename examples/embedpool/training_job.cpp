@@ -22,8 +22,9 @@ void check_instructions(const TrainOptions& options, const TrainingData& data) {
 /// Refuses scores that the chosen loss cannot take, and batches whose examples would have different losses.
 void check_scores(const TrainOptions& options, const TrainingData& data) {
   const auto other = [&](const TrainingExample& e) { return taught_by(e) != taught_by(data.examples.front()); };
-  if (options.learning.mixed && std::any_of(data.examples.begin(), data.examples.end(), other))
-    throw ShapeError("--mixed-batches: only some of the data has scores, or a teacher's embeddings, and their losses differ");
+  if (options.learning.mixed.value() && std::any_of(data.examples.begin(), data.examples.end(), other))
+    throw ShapeError("--mixed-batches: only some of the data has scores, or a teacher's embeddings, and their losses differ; "
+                     "--one-task-batches keeps them apart");
   if (options.learning.scored_loss != "cosine-mse") return;
   for (const TrainingExample& example : data.examples)
     if (example.score && std::abs(*example.score) > 1)
@@ -48,10 +49,10 @@ TrainingData read(const std::vector<std::string>& files, const TrainOptions& opt
 }
 
 Index batch_size(const TrainOptions& options, const TrainingData& data) {
-  if (!options.shrink_batch) return options.learning.batch;
+  if (!options.shrink_batch) return options.learning.batch.value();
   std::vector<Index> sizes(data.groups.size(), 0);
   for (const TrainingExample& example : data.examples) ++sizes[static_cast<std::size_t>(example.group)];
-  return std::min(options.learning.batch, *std::max_element(sizes.begin(), sizes.end()));
+  return std::min(options.learning.batch.value(), *std::max_element(sizes.begin(), sizes.end()));
 }
 
 std::vector<Index> groups_of(const TrainingData& data) {
@@ -61,7 +62,7 @@ std::vector<Index> groups_of(const TrainingData& data) {
 }
 
 BatchMixing mixing(const TrainOptions& options) {
-  return options.learning.mixed ? BatchMixing::mixed : BatchMixing::one_group;
+  return options.learning.mixed.value() ? BatchMixing::mixed : BatchMixing::one_group;
 }
 
 /// `resolve` with what the saved folder gets: its limit on tokens is the model's, not that of the training.
@@ -89,7 +90,7 @@ void check_data(const TrainOptions& options) {
   if (options.held_out.empty()) return;
   const TrainingData held_out = read(options.held_out, options, 0);
   check_scores(options, held_out);
-  BatchPlan(groups_of(held_out), options.learning.batch, 0, mixing(options));
+  BatchPlan(groups_of(held_out), options.learning.batch.value(), 0, mixing(options));
 }
 
 bool has_scored_pairs(const TrainingData& data) {
@@ -119,6 +120,10 @@ TrainingJob::TrainingJob(const TrainOptions& flags, const Model& of_model)
 
 TrainingText TrainingJob::text(const std::string& text, Index group, bool is_query, const TrainingData& from) {
   return texts_(text, from.groups[static_cast<std::size_t>(group)], is_query);
+}
+
+void TrainingJob::begin_self_teaching() {
+  if (data.teacher_width > 0 && options.learning.self_weight > 0) self_teacher_.emplace(*this);
 }
 
 /// Queries and positives of examples at equal distances, so that every task has its share.
@@ -159,7 +164,7 @@ std::vector<std::vector<Index>> TrainingJob::batches(Index step) {
 std::vector<std::vector<Index>> TrainingJob::held_out_batches() const {
   if (held_out.examples.empty()) return {};
   constexpr Index most = 16;
-  BatchPlan plan(groups_of(held_out), options.learning.batch, 0, mixing(options));
+  BatchPlan plan(groups_of(held_out), options.learning.batch.value(), 0, mixing(options));
   std::vector<std::vector<Index>> batches;
   for (Index i = 0; i < std::min(most, plan.batches_per_epoch()); ++i) batches.push_back(plan.batch(i));
   return batches;
@@ -177,7 +182,7 @@ TrainingSettings TrainingJob::training_settings() const {
   const LearningOptions& learning = options.learning;
   TrainingSettings result;
   result.schedule = {learning.decay, learning.warmup, learning.steps};
-  result.rate = learning.rate;
+  result.rate = learning.rate.value();
   result.head_rate = head_rate();
   result.weight_decay = learning.weight_decay;
   result.longest_gradient = learning.longest_gradient;

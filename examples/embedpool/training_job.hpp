@@ -8,6 +8,7 @@
 #include "forward_pass.hpp"
 #include "model.hpp"
 #include "progress.hpp"
+#include "self_teacher.hpp"
 #include "settings.hpp"
 #include "train_options.hpp"
 #include "training_recipe.hpp"
@@ -30,6 +31,13 @@ class TrainingJob {
 
   TrainingText text(const std::string& text, Index group, bool is_query, const TrainingData& from);
   Index tokens() const noexcept { return texts_.tokens(); }
+
+  /// The model as it is now becomes a second teacher beside the data's, where that has one and the flags want it.
+  void begin_self_teaching();
+  /// Puts what the second teacher makes of the texts beside the data's, if there is one.
+  void self_teach(ContrastiveTexts<TrainingText>& texts) {
+    if (self_teacher_) self_teacher_->join(texts);
+  }
 
   /// Examples of the batches of a step; those of a look at held-out data, none without it.
   std::vector<std::vector<Index>> batches(Index step);
@@ -56,6 +64,7 @@ class TrainingJob {
 
   TrainingTexts texts_;
   std::optional<BatchPlan> plan_{};
+  std::optional<SelfTeacher> self_teacher_{};
 };
 
 /// Whether some of the examples have a score.

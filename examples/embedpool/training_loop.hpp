@@ -18,7 +18,7 @@ template <std::derived_from<InfoNCE> Contrast>
 auto chosen_loss(const LearningOptions& options, Index width, Contrast contrast) {
   using Loss = LossOfBatch<LearnedScale<float, Contrast>, AnyPairLoss>;
   static_cast<InfoNCE&>(contrast) = options.loss == "qwen3" ? InfoNCE::qwen3() : InfoNCE{};
-  contrast.scale = 1 / options.temperature;
+  contrast.scale = 1 / options.temperature.value();
   contrast.symmetric = options.symmetric;
   if (options.false_negative_margin) contrast.false_negatives.margin = options.false_negative_margin;
   const AnyPairLoss scored = AnyPairLoss::parse(options.scored_loss, contrast.scale);
@@ -51,6 +51,7 @@ bool run_job(TrainedModel& trained, Index width, TrainingJob& job, TextOf&& text
         from, chosen, options.learning.most_negatives,
         [&](const std::string& text, Index group, bool is_query) { return text_of(text, group, is_query, from); });
     texts.in_batch_negatives = job.in_batch_negatives(chosen, from);
+    if constexpr (std::same_as<typename TrainedModel::Text, TrainingText>) job.self_teach(texts);
     return texts;
   };
   Trainer trainer(trained, chosen_loss(options.learning, width, std::move(contrast)), job.training_settings());

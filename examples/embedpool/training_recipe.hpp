@@ -5,7 +5,8 @@
 
 namespace embedpool::program {
 
-/// Fills in what a design of arXiv 2409.02727 says, or else the default recipe, where flags leave it open.
+/// Fills in what a design of arXiv 2409.02727 says, or else the default recipe, where flags leave it open; and how to learn
+/// from data with a teacher, or without one.
 ///
 /// Errors  ShapeError naming a flag that contradicts the design
 void apply_recipe(TrainOptions& options);

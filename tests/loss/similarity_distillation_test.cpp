@@ -11,6 +11,7 @@
 
 #include "embedpool/loss/cosent.hpp"
 #include "embedpool/loss/info_nce.hpp"
+#include "embedpool/loss/joined_teachers.hpp"
 #include "embedpool/loss/loss_of_batch.hpp"
 #include "embedpool/loss/matryoshka.hpp"
 #include "embedpool/loss/similarity_distillation.hpp"
@@ -122,4 +123,20 @@ TEST_CASE("a batch with a teacher has the loss of all its texts' similarities") 
   batch.scores = {};
   batch.teacher = batch.teacher.middle_rows(0, 11);
   CHECK_THROWS_WITH_AS(run(loss), doctest::Contains("rows of the teacher"), ShapeError);
+}
+
+TEST_CASE("the cosines of joined teachers are a weighted mean of theirs") {
+  const Matrix<double> a = random_matrix(6, 3, 80), b = 7 * random_matrix(6, 5, 81);
+  const auto cosines = [](const Matrix<double>& m) {
+    const Matrix<double> units = m.rowwise().normalized();
+    return Matrix<double>(units * units.transpose());
+  };
+  for (const double weight : {0.0, 0.5, 3.0}) {
+    const Matrix<double> joined = joined_teachers<double>(rows_of(a), rows_of(b), weight);
+    const Matrix<double> expected = (cosines(a) + weight * cosines(b)) / (1 + weight);
+    CHECK(cosines(joined).isApprox(expected, 1e-12));  // a few roundings of numbers below 1
+  }
+  CHECK_THROWS_WITH_AS(joined_teachers<double>(rows_of(a), rows_of(b).middle_rows(0, 5), 1), doctest::Contains("rows of the second"), ShapeError);
+  for (const double weight : {-0.1, std::nan(""), INFINITY})
+    CHECK_THROWS_WITH_AS(joined_teachers<double>(rows_of(a), rows_of(b), weight), doctest::Contains("weight"), ShapeError);
 }

@@ -1,66 +1,13 @@
-#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <set>
 
-#include "program/program.hpp"
+#include "program/small_training.hpp"
 
 using namespace embedpool;
 using namespace embedpool::test;
 
 namespace {
-
-/// A small model, two tasks of pairs, and the program on them.
-struct Fixture {
-  Folder folder{};
-  std::string model = (folder / "model").string();
-  std::string data = folder.write("pairs.jsonl", pairs());
-
-  Fixture() {
-    write_llama(model, {});
-    write_byte_tokenizer(model, false);
-  }
-  static std::string pairs() {
-    std::string lines;
-    for (int i = 0; i < 24; ++i) {
-      const std::string word(1 + static_cast<std::size_t>(i % 5), static_cast<char>('a' + i % 24));
-      nlohmann::json line = {{"query", "what is " + word}, {"positive", word + " it is"}, {"task", i % 2 ? "odd" : "even"}};
-      if (i % 2) line["negative"] = word + " it is not";
-      lines += line.dump() + "\n";
-    }
-    return lines;
-  }
-  std::string out(const std::string& name) const { return (folder / name).string(); }
-  Outcome train(const std::string& name, std::vector<std::string> flags = {}) const {
-    const auto otherwise = [&](const std::string& flag, const std::string& value) {
-      if (std::find(flags.begin(), flags.end(), flag) == flags.end()) flags.insert(flags.end(), {flag, value});
-    };
-    otherwise("--batch", "4");
-    otherwise("--lr", "0.01");
-    flags.insert(flags.begin(), {"train", "--model", model, "--data", data, "--output", out(name), "--quiet", "--lora-rank", "2"});
-    return run(flags);
-  }
-  Outcome train_head(const std::string& name, std::vector<std::string> flags = {}) const {
-    flags.insert(flags.begin(), {"train", "--model", model, "--data", data, "--output", out(name), "--batch", "4",
-                                 "--quiet", "--freeze-backbone"});
-    return run(flags);
-  }
-  std::vector<std::vector<float>> embed(const std::string& name, std::vector<std::string> flags = {}) const {
-    flags.insert(flags.begin(), {"embed", "--model", model, "--trained", out(name), "--input", "-"});
-    const Outcome outcome = run(flags, "what is aa\nbb it is\nnothing\n");
-    CAPTURE(outcome.error);
-    REQUIRE(outcome.status == 0);
-    return embeddings(outcome.output);
-  }
-  std::string bytes(const std::string& name, const std::string& file) const { return read_file(folder / (name + "/" + file)); }
-};
-
-std::vector<nlohmann::json> lines_of(const std::string& jsonl) {
-  std::vector<nlohmann::json> lines;
-  std::istringstream stream(jsonl);
-  for (std::string line; std::getline(stream, line);) lines.push_back(nlohmann::json::parse(line));
-  return lines;
-}
 
 double distance(const std::vector<std::vector<float>>& a, const std::vector<std::vector<float>>& b) {
   double most = 0;
@@ -154,17 +101,8 @@ TEST_CASE("a training has the same bytes for any number of threads, and however 
   REQUIRE(fixture.train("whole", with({"--threads", "1"})).status == 0);
   // A fifth of the time that all of it takes here and now: the first run is stopped on its way on any machine.
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / 5;
-  int stops = 0;
-  for (const std::string signal : {"TERM", "KILL", "INT", "KILL", "TERM"}) {
-    std::string command = "timeout -s " + signal + " " + std::to_string(seconds) + " " + quoted(std::getenv("EMBEDPOOL_PROGRAM"));
-    auto arguments = with({"--threads", "3", "--resume", "--model", fixture.model, "--data", fixture.data, "--output",
-                           fixture.out("parts"), "--batch", "4", "--quiet", "--lora-rank", "2", "--lr", "0.01"});
-    arguments.insert(arguments.begin(), "train");
-    for (const std::string& argument : arguments) command += " " + quoted(argument);
-    const int status = std::system((command + " 2>/dev/null").c_str());
-    stops += status != 0;
-  }
-  CHECK(stops > 0);
+  CHECK(fixture.interrupted(seconds, with({"--threads", "3", "--resume", "--model", fixture.model, "--data", fixture.data, "--output",
+                                           fixture.out("parts"), "--batch", "4", "--quiet", "--lora-rank", "2", "--lr", "0.01"})) > 0);
   REQUIRE(fixture.train("parts", with({"--threads", "2", "--resume"})).status == 0);
   for (const char* file : {"adapter_model.safetensors", "head.safetensors", "calibration.safetensors", "log.jsonl", "embedder.json"}) {
     CAPTURE(file);
@@ -212,40 +150,6 @@ TEST_CASE("pairs, and scored pairs beside them, are learned by the losses that a
   const std::string large = fixture.folder.write("large.jsonl", lines + R"({"sentence1": "a", "sentence2": "b", "score": 5})" + "\n");
   refused(fixture.train_head("bad", {"--data", large, "--scored-loss", "cosine-mse"}), "must be in [-1, 1]");
   refused(fixture.train_head("angle", {"--data", scored, "--steps", "8", "--held-out", scored, "--matryoshka", "6", "--resume"}), "another training");
-}
-
-TEST_CASE("a teacher's similarities are learned, and another teacher is another training") {
-  const Fixture fixture;
-  const auto taught = [&](const std::string& name, int turn) {
-    std::string lines;
-    for (int i = 0; i < 12; ++i) {
-      const std::string letter(1, static_cast<char>('a' + i));
-      const auto direction = [&](int place) { return "[" + std::to_string(std::cos(place)) + ", " + std::to_string(std::sin(place)) + "]"; };
-      lines += R"({"query": "word )" + letter + R"(", "positive": "letter )" + letter + R"(", "negative": "number )" + letter +
-               R"(", "task": "taught", "teacher": [)" + direction(i * turn) + ", " + direction(i * turn + 1) + ", " + direction(-i) + "]}\n";
-    }
-    return fixture.folder.write(name, lines);
-  };
-  const std::string one = taught("one.jsonl", 1), two = taught("two.jsonl", 2);
-  const std::vector<std::string> flags = {"--steps", "20", "--held-out", one, "--held-out-every", "20", "--data"};
-  const auto train = [&](const std::string& name, std::vector<std::string> more) {
-    more.insert(more.begin(), flags.begin(), flags.end());
-    return fixture.train_head(name, more);
-  };
-  const Outcome outcome = train("one", {one});
-  CAPTURE(outcome.error);
-  REQUIRE(outcome.status == 0);
-  std::vector<double> held_out;
-  for (const auto& line : lines_of(fixture.bytes("one", "log.jsonl")))
-    if (line.contains("held_out_loss")) held_out.push_back(line.at("held_out_loss"));
-  REQUIRE(held_out.size() == 2);
-  CHECK(held_out.back() < held_out.front());
-  REQUIRE(train("two", {two}).status == 0);
-  CHECK(fixture.bytes("one", "head.safetensors") != fixture.bytes("two", "head.safetensors"));
-  const Outcome resumed = train("one", {two, "--resume"});
-  CHECK(resumed.status == 2);
-  CHECK(resumed.error.find("another training") != std::string::npos);
-  CHECK(train("mixed", {one, "--mixed-batches"}).error.find("a teacher's embeddings") != std::string::npos);
 }
 
 TEST_CASE("training goes on from a trained folder") {
