@@ -10,7 +10,7 @@ SelfTeacher::SelfTeacher(const TrainingJob& job)
             AnyCompute::parse(job.options.device == "cpu" ? "int8" : job.options.compute), job.options.threads, job.options.device),
       reading_(job.settings.reading),
       batch_tokens_(job.options.batch_tokens),
-      weight_(job.options.learning.self_weight) {
+      weight_(job.self_weight()) {
   pass_.prepare(reading_);
 }
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "embedpool/io/peft_adapter.hpp"
 #include "embedpool/io/tokenizer/tokenizer.hpp"
+#include "saved_folder.hpp"
 
 namespace embedpool::program {
 namespace {
@@ -16,17 +16,6 @@ AnyTokens parse_pooling(const EmbeddingOptions& options, std::string names) {
     for (TokenChoice& reader : tokens.readers)
       if (reader.view == TokenView::whole) reader.view = TokenView::text;
   return tokens;
-}
-
-/// Layers by one name each, so that equal choices are equal strings: "last", "all", or rising numbers.
-std::string canonical_layers(const AnyLayers& chosen, Index layers) {
-  chosen.check(layers);
-  if (chosen.count(layers) == 1 && chosen.wants(layers, layers)) return "last";
-  if (chosen.count(layers) == layers && !chosen.wants(0, layers)) return "all";
-  std::string list;
-  for (Index k = 0; k <= layers; ++k)
-    if (chosen.wants(k, layers)) list += (list.empty() ? "" : ",") + std::to_string(k);
-  return list;
 }
 
 std::string flagged_layers(const EmbeddingOptions& options, Index layers) {
@@ -68,31 +57,11 @@ void settle(const std::string& folder, const std::string& key, const std::string
   saved = flagged;
 }
 
-std::string ids_text(const std::vector<TokenId>& ids) {
-  std::string text = "[";
-  for (const TokenId id : ids) text += (text.size() > 1 ? ", " : "") + std::to_string(id);
-  return text + "]";
-}
-
 /// What --append-eos means for this model: the ids that its own configuration appends, else its end-of-text id.
 std::vector<TokenId> flagged_ids(bool wanted, std::vector<TokenId> own, const Model& model, bool at_end) {
   if (!wanted) return {};
   if (!own.empty()) return own;
   return at_end ? model.end_ids() : model.begin_ids();
-}
-
-void require_same_keys(const io::SavedEmbedder& head, const io::SavedEmbedder& calibration, const std::string& folder,
-                       const std::string& head_folder) {
-  const auto same = [&](const std::string& key, const std::string& a, const std::string& b) {
-    if (a != b)
-      throw FileError(folder, key, "was made with " + b + "; the head in " + head_folder + " was made with " + a);
-  };
-  same("mask", head.config.mask.to_string(), calibration.config.mask.to_string());
-  same("pooling", head.config.tokens.to_string(), calibration.config.tokens.to_string());
-  same("layers", head.config.layers, calibration.config.layers);
-  same("template", head.config.layout.prompt.to_string(), calibration.config.layout.prompt.to_string());
-  same("prepended_ids", ids_text(head.config.layout.prepended), ids_text(calibration.config.layout.prepended));
-  same("appended_ids", ids_text(head.config.layout.appended), ids_text(calibration.config.layout.appended));
 }
 
 [[noreturn]] void unknown_task(const std::string& folder, const std::string& task,
@@ -103,49 +72,11 @@ void require_same_keys(const io::SavedEmbedder& head, const io::SavedEmbedder& c
                   "has no task '" + task.substr(0, 80) + "'; " + (known.empty() ? "it names none" : "it names " + known));
 }
 
-}  // namespace
-
-std::map<std::string, std::string> parse_instructions(const std::vector<std::string>& flags) {
-  std::map<std::string, std::string> instructions;
-  for (const std::string& flag : flags) {
-    const std::size_t mark = flag.find('=');
-    if (mark == std::string::npos || mark == 0) throw ShapeError("--instruction " + flag + ": must be TASK=TEXT");
-    instructions[flag.substr(0, mark)] = flag.substr(mark + 1);
-  }
-  return instructions;
-}
-
-Settings resolve(const EmbeddingOptions& options, const Model& model) {
-  Settings settings;
+/// What decides the keys: mask, pooling, layers, template, ids in front and behind.
+void apply_key_flags(const EmbeddingOptions& options, const Model& model, Settings& settings) {
   io::EmbedderConfig& config = settings.config;
-  config = own_settings(options, model, settings.pooling_source);
-  const bool saved = !options.head.empty() || !options.calibration.empty();
-  const std::string folder = !options.head.empty() ? options.head : options.calibration;
-  if (saved) {
-    io::SavedEmbedder main = io::SavedEmbedder::read(folder);
-    if (main.config.model != model.facts())
-      throw FileError(folder, "model", "was made for another model: " + main.config.model.architecture + " of " +
-                                           std::to_string(main.config.model.layers) + " layers, width " +
-                                           std::to_string(main.config.model.width) + ", " +
-                                           std::to_string(main.config.model.vocabulary) + " tokens");
-    if (!options.head.empty() && !options.calibration.empty()) {
-      io::SavedEmbedder other = io::SavedEmbedder::read(options.calibration);
-      if (other.config.model != main.config.model)
-        throw FileError(options.calibration, "model", "was made for another model than the head in " + options.head);
-      require_same_keys(main, other, options.calibration, options.head);
-      main.calibration = std::move(other.calibration);
-      main.config.calibration = other.config.calibration;
-    }
-    if (!options.calibration.empty() && !main.calibration)
-      throw FileError(options.calibration, "calibration", "missing: the folder holds no calibration");
-    config = std::move(main.config);
-    config.layers = canonical_layers(AnyLayers::parse(config.layers), config.model.layers);
-    if (config.adapter) settings.adapter = io::load_peft_adapter<float>(folder, model.decoder().config());
-    settings.reading.params = std::move(main.head);
-    settings.reading.calibration = std::move(main.calibration);
-    settings.pooling_source = folder;
-  }
-
+  const std::string folder = saved_folder(options);
+  const bool saved = !folder.empty();
   const Index layers = model.decoder().layers();
   const auto same = [](const std::string& text) { return text; };
   if (options.mask)
@@ -178,7 +109,11 @@ Settings resolve(const EmbeddingOptions& options, const Model& model) {
   else if (!saved)
     config.layout.prepended = model.prepended();
   settings.append_to_tokens = options.append_eos.value_or(false);
+}
 
+void apply_instructions(const EmbeddingOptions& options, const Model& model, io::EmbedderConfig& config) {
+  const std::string folder = saved_folder(options);
+  const bool saved = !folder.empty();
   for (const auto& [task, text] : parse_instructions(options.instructions)) {
     const auto [known, is_new] = config.prompts.try_emplace(task, text);
     settle(folder, "prompts", "--instruction " + task, text, known->second, saved && !is_new,
@@ -189,6 +124,27 @@ Settings resolve(const EmbeddingOptions& options, const Model& model) {
     if (prompt == config.prompts.end()) unknown_task(saved ? folder : model.path(), *options.task, config.prompts);
     config.layout.prompt = config.layout.prompt.behind(prompt->second);
   }
+}
+
+}  // namespace
+
+std::map<std::string, std::string> parse_instructions(const std::vector<std::string>& flags) {
+  std::map<std::string, std::string> instructions;
+  for (const std::string& flag : flags) {
+    const std::size_t mark = flag.find('=');
+    if (mark == std::string::npos || mark == 0) throw ShapeError("--instruction " + flag + ": must be TASK=TEXT");
+    instructions[flag.substr(0, mark)] = flag.substr(mark + 1);
+  }
+  return instructions;
+}
+
+Settings resolve(const EmbeddingOptions& options, const Model& model) {
+  Settings settings;
+  io::EmbedderConfig& config = settings.config;
+  config = own_settings(options, model, settings.pooling_source);
+  if (!saved_folder(options).empty()) take_saved(options, model, settings);
+  apply_key_flags(options, model, settings);
+  apply_instructions(options, model, config);
 
   // The last steps do not change what keys mean, so flags simply hold.
   if (options.max_tokens) config.layout.max_tokens = *options.max_tokens;
@@ -200,7 +156,7 @@ Settings resolve(const EmbeddingOptions& options, const Model& model) {
   reading.tokens = config.tokens;
   reading.head = config.head;
   reading.finishing = config.finishing;
-  if (!saved) reading.params = config.head.init<float>(model.decoder().width(), reading.slots(layers));
+  if (saved_folder(options).empty()) reading.params = config.head.init<float>(model.decoder().width(), reading.slots(model.decoder().layers()));
   const Index width = config.head.output_width(model.decoder().width());
   require_in("--dimensions", "dimensions", config.finishing.dimensions, 0, width);
   return settings;
@@ -219,44 +175,6 @@ TextEncoding text_encoding(const EmbeddingOptions& options, const Settings& sett
   encoding.batch_tokens = options.batch_tokens;
   encoding.strict = options.strict;
   return encoding;
-}
-
-std::string spelled(const std::vector<TokenId>& ids, const Model& model) {
-  std::string text;
-  for (const TokenId id : ids) {
-    if (!text.empty()) text += ", ";
-    const bool known = model.tokenizer_problem().empty() && model.tokenizer().is_token(id);
-    text += known ? std::string(model.tokenizer().token(id)) + " (" + std::to_string(id) + ")" : std::to_string(id);
-  }
-  return text.empty() ? "nothing" : text;
-}
-
-std::string describe(const io::EmbedderConfig& config, const Model& model) {
-  std::string text;
-  const auto line = [&](std::string name, const std::string& value) {
-    name.resize(14, ' ');
-    text += "  " + name + value + "\n";
-  };
-  const Index window = model.decoder().trained_window();
-  const bool windowed = std::holds_alternative<Causal>(config.mask.choice) && window > 0;
-  line("mask", config.mask.to_string() + (windowed ? ", in the model's window of " + std::to_string(window) : ""));
-  line("pooling", config.tokens.to_string());
-  line("layers", config.layers == "last" ? "last (" + std::to_string(config.model.layers) + ", after the final norm)"
-                 : config.layers == "all" ? "all (1.." + std::to_string(config.model.layers) + ")"
-                                          : config.layers);
-  line("head", std::string(config.head.name()));
-  line("calibration", config.calibration ? "from " + std::to_string(config.calibration->texts) + " texts" : "none");
-  line("adapter", config.adapter ? "LoRA, merged into the weights" : "none");
-  line("template", config.layout.prompt.to_string());
-  line("prepended", spelled(config.layout.prepended, model));
-  line("appended", spelled(config.layout.appended, model));
-  for (const auto& [task, prompt] : config.prompts) line("task " + task, prompt);
-  line("max tokens", config.layout.max_tokens > 0 ? std::to_string(config.layout.max_tokens) : "any number");
-  const Index width = config.head.output_width(config.model.width);
-  line("dimensions", std::to_string(config.finishing.dimensions > 0 ? config.finishing.dimensions : width) + " of " +
-                         std::to_string(width));
-  line("normalized", config.finishing.normalize ? "to length 1" : "no");
-  return text;
 }
 
 }  // namespace embedpool::program

@@ -124,69 +124,6 @@ void add_lora_options(CLI::App& command, TrainOptions& options) {
       ->type_name("N")->check(CLI::NonNegativeNumber)->group(group)->excludes(freeze);
 }
 
-void add_learning_options(CLI::App& command, TrainOptions& options) {
-  const std::string group = "Learning";
-  LearningOptions& learning = options.learning;
-  const auto number = [&](const char* name, auto& value, const std::string& help, const char* type) {
-    return command.add_option(name, value, help)->type_name(type)->capture_default_str()->group(group);
-  };
-  number("--steps", learning.steps, "steps in all", "N")->check(CLI::PositiveNumber);
-  const auto by_recipe = [&](const char* name, auto& value, const std::string& help, const char* type) {
-    return command.add_option(name, value, help)->type_name(type)->group(group);
-  };
-  by_recipe("--batch", learning.batch, "queries a step. Default: 16; from a teacher 48", "N")->check(CLI::PositiveNumber);
-  number("--accumulate", learning.accumulate,
-         "batches a step, each with negatives of its own; their gradients are averaged", "N")->check(CLI::PositiveNumber);
-  number("--chunk", learning.chunk,
-         "texts that go through the model at once; a batch of more is embedded twice, with the memory of this many "
-         "(a gradient cache). 0: the whole batch", "N")->check(CLI::NonNegativeNumber);
-  by_recipe("--lr", learning.rate, "peak learning rate of the adapter. Default: 0.0005; from a teacher 0.0015", "X")
-      ->check(CLI::NonNegativeNumber);
-  command
-      .add_option("--head-lr", learning.head_rate,
-                  "of the head. Default: 0.01 for a mix of layers, which is few weights, 0.001 for heads with matrices")
-      ->type_name("X")->check(CLI::NonNegativeNumber)->group(group);
-  number("--warmup", learning.warmup, "steps until the peak", "N")->check(CLI::NonNegativeNumber);
-  static const std::map<std::string, Schedule::Decay> decays{
-      {"constant", Schedule::Decay::constant}, {"linear", Schedule::Decay::linear}, {"cosine", Schedule::Decay::cosine}};
-  command
-      .add_option_function<std::string>(
-          "--schedule", [&learning](const std::string& name) { learning.decay = decays.at(name); },
-          "after that: linear, cosine or constant. Default: linear")
-      ->type_name("NAME")->check(CLI::IsMember({"linear", "cosine", "constant"}))->group(group);
-  number("--weight-decay", learning.weight_decay, "of matrices, decoupled", "X")->check(CLI::NonNegativeNumber);
-  number("--clip", learning.longest_gradient, "longest gradient; 0: any", "X")->check(CLI::NonNegativeNumber);
-  command
-      .add_option("--loss", learning.loss,
-                  "infonce: a query's negatives are the other documents of the batch; qwen3: as Qwen3-Embedding, the other queries "
-                  "too, and documents among themselves, hard negatives for their own query alone, margin 0.1")
-      ->type_name("NAME")->check(CLI::IsMember({"infonce", "qwen3"}))->capture_default_str()->group(group);
-  command
-      .add_option("--scored-loss", learning.scored_loss,
-                  "of batches of scored pairs, beside --loss for the others: cosent and angle (pairs with higher scores shall "
-                  "be more alike), cosine-mse (the cosine shall be the score, in [-1, 1])")
-      ->type_name("NAME")->check(CLI::IsMember({"cosent", "angle", "cosine-mse"}))->capture_default_str()->group(group);
-  by_recipe("--temperature", learning.temperature,
-            "cosines are divided by it, but in cosine-mse. Default: 0.05; from a teacher 0.15", "X")
-      ->check(CLI::PositiveNumber);
-  command.add_flag("--learn-temperature", learning.learn_temperature, "the temperature is a parameter of the head")
-      ->group(group);
-  command.add_flag("--symmetric", learning.symmetric, "documents look for their query as well")->group(group);
-  command
-      .add_option("--false-negative-margin", learning.false_negative_margin,
-                  "what is nearer than the positive by more than this is no negative")
-      ->type_name("X")->check(CLI::NonNegativeNumber)->group(group);
-  command
-      .add_option("--matryoshka", learning.matryoshka,
-                  "train the first N dimensions as embeddings of their own, for each N; the whole vector is always one")
-      ->type_name("N")->check(CLI::PositiveNumber)->group(group);
-  number("--self-weight", learning.self_weight,
-         "beside a teacher LoRA learns from the model itself as it was before, which counts so many times as much: it keeps "
-         "what it knows. 0: not at all", "X")->check(CLI::NonNegativeNumber);
-  number("--seed", learning.seed, "of the order of the data, the adapter, the head and dropout", "N")
-      ->check(CLI::NonNegativeNumber);
-}
-
 }  // namespace
 
 void add_train_options(CLI::App& command, TrainOptions& options) {
@@ -209,7 +146,7 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
                                                   "by the token. Default: 64. What is saved keeps the model's own limit");
   add_head_options(command, options);
   add_lora_options(command, options);
-  add_learning_options(command, options);
+  add_learning_options(command, options.learning);
 }
 
 }  // namespace embedpool::program

@@ -54,7 +54,7 @@ std::string TrainingJob::description() const {
   } else {
     json["lora"] = {{"rank", options.lora.rank}, {"alpha", options.lora.alpha}, {"rslora", options.lora.rank_stabilised},
                     {"dropout", learning.dropout}, {"first_layer", options.lora.first_layer}};
-    if (data.teacher_width > 0) json["self_weight"] = learning.self_weight;
+    if (data.teacher_width > 0) json["self_weight"] = self_weight();
     for (const DecoderTensor kind : options.lora.targets) json["lora"]["targets"].push_back(static_cast<int>(kind));
   }
   return json.dump();

@@ -1,69 +1,14 @@
 #include "training_job.hpp"
 
 #include <algorithm>
-#include <cmath>
+#include <cstdio>
 #include <filesystem>
 
-#include "embedpool/eval/task_kind.hpp"
 #include "embedpool/io/peft_adapter_writer.hpp"
 #include "trained_head.hpp"
 
 namespace embedpool::program {
 namespace {
-
-/// Refuses instructions that nothing follows: of a task that is neither the data's nor a kind of data sets.
-void check_instructions(const TrainOptions& options, const TrainingData& data) {
-  for (const auto& [task, text] : parse_instructions(options.instructions))
-    if (std::find(data.groups.begin(), data.groups.end(), task) == data.groups.end() && !task_kind_of(task))
-      throw ShapeError("--instruction " + task + "=" + text + ": the data has no task '" + task +
-                       "', and no kind of data sets is called so");
-}
-
-/// Refuses scores that the chosen loss cannot take, and batches whose examples would have different losses.
-void check_scores(const TrainOptions& options, const TrainingData& data) {
-  const auto other = [&](const TrainingExample& e) { return taught_by(e) != taught_by(data.examples.front()); };
-  if (options.learning.mixed.value() && std::any_of(data.examples.begin(), data.examples.end(), other))
-    throw ShapeError("--mixed-batches: only some of the data has scores, or a teacher's embeddings, and their losses differ; "
-                     "--one-task-batches keeps them apart");
-  if (options.learning.scored_loss != "cosine-mse") return;
-  for (const TrainingExample& example : data.examples)
-    if (example.score && std::abs(*example.score) > 1)
-      throw ShapeError("--scored-loss cosine-mse: the score of '" + example.query.substr(0, 80) + "' is " +
-                       std::to_string(*example.score) + ", must be in [-1, 1]");
-}
-
-/// So many of the examples, at equal distances, so that every task has its share; 0: all.
-void thin_out(std::vector<TrainingExample>& examples, Index count) {
-  const Index all = static_cast<Index>(examples.size());
-  if (count <= 0 || count >= all) return;
-  for (Index i = 0; i < count; ++i) std::swap(examples[static_cast<std::size_t>(i)], examples[static_cast<std::size_t>(i * all / count)]);
-  examples.resize(static_cast<std::size_t>(count));
-}
-
-TrainingData read(const std::vector<std::string>& files, const TrainOptions& options, Index examples) {
-  TrainingData data = read_training_data(files, options.skip_bad_lines ? BadLines::skipped : BadLines::refused);
-  if (data.skipped_lines > 0)
-    std::fprintf(stderr, "embedpool: %td lines were no examples and were skipped\n", data.skipped_lines);
-  thin_out(data.examples, examples);
-  return data;
-}
-
-Index batch_size(const TrainOptions& options, const TrainingData& data) {
-  if (!options.shrink_batch) return options.learning.batch.value();
-  std::vector<Index> sizes(data.groups.size(), 0);
-  for (const TrainingExample& example : data.examples) ++sizes[static_cast<std::size_t>(example.group)];
-  return std::min(options.learning.batch.value(), *std::max_element(sizes.begin(), sizes.end()));
-}
-
-std::vector<Index> groups_of(const TrainingData& data) {
-  std::vector<Index> groups;
-  for (const TrainingExample& example : data.examples) groups.push_back(example.group);
-  return groups;
-}
-
-BatchMixing mixing(const TrainOptions& options) {
-  return options.learning.mixed.value() ? BatchMixing::mixed : BatchMixing::one_group;
-}
 
 /// `resolve` with what the saved folder gets: its limit on tokens is the model's, not that of the training.
 Settings saved_settings(TrainOptions options, const Model& model) {
@@ -79,34 +24,15 @@ io::TextLayout cut(io::TextLayout layout, const std::optional<Index>& max_tokens
 
 }  // namespace
 
-void check_data(const TrainOptions& options) {
-  const TrainingData data = read(options.data, options, options.examples);
-  check_instructions(options, data);
-  check_scores(options, data);
-  for (const std::string& task : options.learning.without_in_batch)
-    if (std::find(data.groups.begin(), data.groups.end(), task) == data.groups.end())
-      throw ShapeError("--no-in-batch-negatives " + task + ": the data has no task '" + task + "'");
-  BatchPlan(groups_of(data), batch_size(options, data), options.learning.seed, mixing(options));
-  if (options.held_out.empty()) return;
-  const TrainingData held_out = read(options.held_out, options, 0);
-  check_scores(options, held_out);
-  BatchPlan(groups_of(held_out), options.learning.batch.value(), 0, mixing(options));
-}
-
-bool has_scored_pairs(const TrainingData& data) {
-  return std::any_of(data.examples.begin(), data.examples.end(), [](const auto& e) { return e.score.has_value(); });
-}
-
 TrainingJob::TrainingJob(const TrainOptions& flags, const Model& of_model)
-    : options(flags), model(of_model), settings(saved_settings(flags, of_model)), data(read(flags.data, flags, flags.examples)),
+    : options(flags), model(of_model), settings(saved_settings(flags, of_model)), data(read_examples(flags.data, flags, flags.examples)),
       texts_(of_model.tokenizer(), cut(settings.config.layout, flags.max_tokens),
              settings.config.prompts, flags.strict) {
-  check_instructions(options, data);
-  plan_.emplace(groups_of(data), batch_size(options, data), options.learning.seed, mixing(options));
+  plan_.emplace(batch_plan(options, data));
   for (const Index group : plan_->unused_groups())
     std::fprintf(stderr, "embedpool: task '%s' has too few examples for a batch and is left out\n",
                  data.groups[static_cast<std::size_t>(group)].c_str());
-  if (!options.held_out.empty()) held_out = read(options.held_out, options, 0);
+  if (!options.held_out.empty()) held_out = read_examples(options.held_out, options, 0);
   Reading& reading = settings.reading;
   const Index width = model.decoder().width(), slots = reading.slots(model.decoder().layers());
   if (options.head.empty()) {
@@ -123,7 +49,7 @@ TrainingText TrainingJob::text(const std::string& text, Index group, bool is_que
 }
 
 void TrainingJob::begin_self_teaching() {
-  if (data.teacher_width > 0 && options.learning.self_weight > 0) self_teacher_.emplace(*this);
+  if (self_weight() > 0) self_teacher_.emplace(*this);
 }
 
 /// Queries and positives of examples at equal distances, so that every task has its share.
@@ -164,7 +90,7 @@ std::vector<std::vector<Index>> TrainingJob::batches(Index step) {
 std::vector<std::vector<Index>> TrainingJob::held_out_batches() const {
   if (held_out.examples.empty()) return {};
   constexpr Index most = 16;
-  BatchPlan plan(groups_of(held_out), options.learning.batch.value(), 0, mixing(options));
+  BatchPlan plan = held_out_plan(options, held_out);
   std::vector<std::vector<Index>> batches;
   for (Index i = 0; i < std::min(most, plan.batches_per_epoch()); ++i) batches.push_back(plan.batch(i));
   return batches;

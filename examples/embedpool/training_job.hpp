@@ -1,7 +1,6 @@
 #pragma once
 #include <string>
 
-#include "embedpool/train/batch_plan.hpp"
 #include "embedpool/pooling/pooling.hpp"
 #include "embedpool/train/trained_embedder.hpp"
 #include "embedpool/train/trainer.hpp"
@@ -11,6 +10,7 @@
 #include "self_teacher.hpp"
 #include "settings.hpp"
 #include "train_options.hpp"
+#include "training_examples.hpp"
 #include "training_recipe.hpp"
 #include "training_texts.hpp"
 
@@ -47,6 +47,11 @@ class TrainingJob {
 
   /// The learning rate of the head: the flag's, or what suits the kind of head.
   double head_rate() const { return options.learning.head_rate.value_or(default_head_rate(settings.reading.head.name())); }
+  /// How much the model as it was counts beside the data's teacher: the flag's, or half as much if it has a trained head to
+  /// teach by; not at all where the data has no teacher.
+  double self_weight() const {
+    return data.teacher_width > 0 ? options.learning.self_weight.value_or(options.head.empty() ? 0 : 0.5) : 0;
+  }
   TrainingSettings training_settings() const;
   /// How many blocks keep what backward reads; the others are computed again.
   Index kept_blocks() const noexcept {
@@ -66,13 +71,6 @@ class TrainingJob {
   std::optional<BatchPlan> plan_{};
   std::optional<SelfTeacher> self_teacher_{};
 };
-
-/// Whether some of the examples have a score.
-bool has_scored_pairs(const TrainingData& data);
-
-/// Refuses data, batches and tasks of --no-in-batch-negatives that a training with these flags would refuse, before a long
-/// one begins.
-void check_data(const TrainOptions& options);
 
 /// A model whose LoRA pairs and head are trained.
 using BackboneInTraining = TrainedEmbedder<float, AnyMask, Pooling<AnyLayers, AnyTokens, AnyHead>>;
