@@ -7,7 +7,8 @@ namespace embedpool::program {
 
 SelfTeacher::SelfTeacher(const TrainingJob& job)
     : pass_(decoder_of(job.settings, job.model), job.settings.config.mask,
-            AnyCompute::parse(job.options.device == "cpu" ? "int8" : job.options.compute), job.options.threads, job.options.device),
+            AnyCompute::parse(job.options.device == "cpu" ? "int8" : job.options.compute), job.options.threads,
+            job.options.device),
       reading_(job.settings.reading),
       batch_tokens_(job.options.batch_tokens),
       weight_(job.self_weight()) {

@@ -34,7 +34,8 @@ void check_scores(const TrainOptions& options, const TrainingData& data) {
 void thin_out(std::vector<TrainingExample>& examples, Index count) {
   const Index all = static_cast<Index>(examples.size());
   if (count <= 0 || count >= all) return;
-  for (Index i = 0; i < count; ++i) std::swap(examples[static_cast<std::size_t>(i)], examples[static_cast<std::size_t>(i * all / count)]);
+  const auto example = [&](Index i) -> TrainingExample& { return examples[static_cast<std::size_t>(i)]; };
+  for (Index i = 0; i < count; ++i) std::swap(example(i), example(i * all / count));
   examples.resize(static_cast<std::size_t>(count));
 }
 
@@ -48,7 +49,8 @@ Index batch_size(const TrainOptions& options, const TrainingData& data) {
 BatchPlan plan(const TrainOptions& options, const TrainingData& data, Index batch, std::uint64_t seed) {
   std::vector<Index> groups;
   for (const TrainingExample& example : data.examples) groups.push_back(example.group);
-  return BatchPlan(std::move(groups), batch, seed, options.learning.mixed.value() ? BatchMixing::mixed : BatchMixing::one_group);
+  const BatchMixing mixing = options.learning.mixed.value() ? BatchMixing::mixed : BatchMixing::one_group;
+  return BatchPlan(std::move(groups), batch, seed, mixing);
 }
 
 }  // namespace

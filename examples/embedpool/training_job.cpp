@@ -25,7 +25,8 @@ io::TextLayout cut(io::TextLayout layout, const std::optional<Index>& max_tokens
 }  // namespace
 
 TrainingJob::TrainingJob(const TrainOptions& flags, const Model& of_model)
-    : options(flags), model(of_model), settings(saved_settings(flags, of_model)), data(read_examples(flags.data, flags, flags.examples)),
+    : options(flags), model(of_model), settings(saved_settings(flags, of_model)),
+      data(read_examples(flags.data, flags, flags.examples)),
       texts_(of_model.tokenizer(), cut(settings.config.layout, flags.max_tokens),
              settings.config.prompts, flags.strict) {
   plan_.emplace(batch_plan(options, data));

@@ -137,6 +137,6 @@ TEST_CASE("the cosines of joined teachers are a weighted mean of theirs") {
     CHECK(cosines(joined).isApprox(expected, 1e-12));  // a few roundings of numbers below 1
   }
   CHECK_THROWS_WITH_AS(joined_teachers<double>(rows_of(a), rows_of(b).middle_rows(0, 5), 1), doctest::Contains("rows of the second"), ShapeError);
-  for (const double weight : {-0.1, std::nan(""), INFINITY})
+  for (const double weight : {-0.1, std::nan(""), double(INFINITY)})
     CHECK_THROWS_WITH_AS(joined_teachers<double>(rows_of(a), rows_of(b), weight), doctest::Contains("weight"), ShapeError);
 }

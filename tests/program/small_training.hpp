@@ -39,7 +39,8 @@ struct Fixture {
   int interrupted(double seconds, const std::vector<std::string>& arguments) const {
     int stops = 0;
     for (const std::string signal : {"TERM", "KILL", "INT", "KILL", "TERM"}) {
-      std::string command = "timeout -s " + signal + " " + std::to_string(seconds) + " " + quoted(std::getenv("EMBEDPOOL_PROGRAM")) + " train";
+      std::string command = "timeout -s " + signal + " " + std::to_string(seconds);
+      command += " " + quoted(std::getenv("EMBEDPOOL_PROGRAM")) + " train";
       for (const std::string& argument : arguments) command += " " + quoted(argument);
       stops += std::system((command + " 2>/dev/null").c_str()) != 0;
     }

@@ -60,20 +60,23 @@ TEST_CASE("from a teacher LoRA learns from the model as it was, too, and by a re
     return fixture.bytes(name, "adapter_model.safetensors");
   };
   const std::string recipe = adapter("recipe", {});
-  CHECK(recipe == adapter("named", {"--mixed-batches", "--batch", "48", "--temperature", "0.15", "--lr", "0.0015", "--self-weight", "0.5"}));
-  for (const std::vector<std::string>& flags :
-       {std::vector<std::string>{"--self-weight", "0"}, {"--self-weight", "2"}, {"--batch", "47"}, {"--lr", "0.001"}, {"--temperature", "0.05"}, {"--one-task-batches", "--batch", "24"}})
-    CHECK(recipe != adapter(flags[0] + flags[1], flags));
+  CHECK(recipe == adapter("named", {"--mixed-batches", "--batch", "48", "--temperature", "0.15", "--lr", "0.0015",
+                                    "--self-weight", "0.5"}));
+  const std::vector<std::vector<std::string>> others = {
+      {"--self-weight", "0"}, {"--self-weight", "2"}, {"--batch", "47"}, {"--lr", "0.001"}, {"--temperature", "0.05"}};
+  for (const std::vector<std::string>& flags : others) CHECK(recipe != adapter(flags[0] + flags[1], flags));
   // without a head that was trained first there is nothing to keep
   CHECK(adapter("at once", {"--head-steps", "0"}) == adapter("at once alone", {"--head-steps", "0", "--self-weight", "0"}));
-  CHECK(adapter("at once twice", {"--head-steps", "0", "--self-weight", "1"}) != adapter("at once again", {"--head-steps", "0"}));
+  CHECK(adapter("at once twice", {"--head-steps", "0", "--self-weight", "1"}) != fixture.bytes("at once", "adapter_model.safetensors"));
   CHECK(adapter("apart", {"--one-task-batches", "--batch", "24"}) != adapter("together", {"--batch", "24"}));
   // data without a teacher keep batches of one task, and know no weight of the model itself
   REQUIRE(fixture.train("pairs", {"--steps", "3"}).status == 0);
-  REQUIRE(fixture.train("pairs apart", {"--steps", "3", "--one-task-batches", "--self-weight", "2", "--temperature", "0.05"}).status == 0);
+  const std::vector<std::string> same = {"--steps", "3", "--one-task-batches", "--self-weight", "2", "--temperature", "0.05"};
+  REQUIRE(fixture.train("pairs apart", same).status == 0);
   CHECK(fixture.bytes("pairs", "adapter_model.safetensors") == fixture.bytes("pairs apart", "adapter_model.safetensors"));
-  const Outcome reweighted = run({"train", "--model", fixture.model, "--data", data, "--output", fixture.out("recipe"), "--quiet", "--lora-rank",
-                                  "2", "--steps", "3", "--head-steps", "2", "--self-weight", "2", "--resume"});
+  const Outcome reweighted =
+      run({"train", "--model", fixture.model, "--data", data, "--output", fixture.out("recipe"), "--quiet", "--lora-rank", "2",
+           "--steps", "3", "--head-steps", "2", "--self-weight", "2", "--resume"});
   CHECK(reweighted.status == 2);
   CHECK(reweighted.error.find("another training") != std::string::npos);
 }
@@ -82,8 +85,9 @@ TEST_CASE("with two teachers a training has the same bytes for any number of thr
   const Fixture fixture;
   const std::string data = taught(fixture.folder, "taught.jsonl", 1, 24);
   const auto arguments = [&](const std::string& name, std::vector<std::string> more) {
-    more.insert(more.begin(), {"--model", fixture.model, "--data", data, "--held-out", data, "--held-out-every", "7", "--batch", "8", "--steps", "200",
-                               "--checkpoint-every", "7", "--lora-rank", "2", "--head-steps", "20", "--quiet", "--output", fixture.out(name)});
+    more.insert(more.begin(), {"--model", fixture.model, "--data", data, "--held-out", data, "--held-out-every", "7",
+                               "--batch", "8", "--steps", "200", "--checkpoint-every", "7", "--lora-rank", "2",
+                               "--head-steps", "20", "--quiet", "--output", fixture.out(name)});
     return more;
   };
   const auto train = [&](std::vector<std::string> flags) {

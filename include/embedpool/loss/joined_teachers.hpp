@@ -7,7 +7,8 @@ namespace embedpool {
 
 /// Two teachers as one, for a loss that asks for cosines: those of the rows below are a weighted mean of both teachers'.
 ///
-///   t_i = [ a_i / |a_i|, sqrt(weight) b_i / |b_i| ]        cos(t_i, t_j) = (cos(a_i, a_j) + weight cos(b_i, b_j)) / (1 + weight)
+///   t_i = [ a_i / |a_i|, sqrt(weight) b_i / |b_i| ]
+///   cos(t_i, t_j) = (cos(a_i, a_j) + weight cos(b_i, b_j)) / (1 + weight)
 ///
 /// With the model itself, as it was before training, for one of the two it keeps what it knew and the other does not teach.
 ///
