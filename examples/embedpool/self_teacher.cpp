@@ -18,18 +18,11 @@ SelfTeacher::SelfTeacher(const TrainingJob& job)
 void SelfTeacher::join(ContrastiveTexts<TrainingText>& texts) {
   if (texts.teacher.size() == 0) return;
   Matrix<float> own;
-  Batch batch;
-  Index done = 0;
-  for (const TrainingText& text : texts.texts) {
-    batch.add(text.ids, text.shape);
-    const Index read = done + batch.segments().size();
-    if (batch.segments().rows() < batch_tokens_ && read < static_cast<Index>(texts.texts.size())) continue;
+  in_batches(texts.texts, batch_tokens_, [&](const Batch& batch, Index done) {
     const Matrix<float> rows = std::move(pass_.embed(batch, {&reading_, 1}).front());
-    own.conservativeResize(read, rows.cols());
+    own.conservativeResize(done, rows.cols());
     own.bottomRows(rows.rows()) = rows;
-    done = read;
-    batch = {};
-  }
+  });
   texts.teacher = joined_teachers<float>(rows_of(std::as_const(texts.teacher)), rows_of(std::as_const(own)), weight_);
 }
 

@@ -58,15 +58,11 @@ KeyCache<float> computed_keys(const NumberedTexts& numbered, TrainingJob& job) {
                    options.threads, options.device);
   KeyCache<float> cache(job.model.decoder().width());
   Progress progress(options.label + "keys", options.quiet);
-  Batch batch;
-  for (const TrainingText& text : numbered.texts()) {
-    batch.add(text.ids, text.shape);
-    const Index done = cache.size() + batch.segments().size(), all = static_cast<Index>(numbered.texts().size());
-    if (batch.segments().rows() < options.batch_tokens && done < all) continue;
+  const auto all = static_cast<double>(numbered.texts().size());
+  in_batches(numbered.texts(), options.batch_tokens, [&](const Batch& batch, Index done) {
     pass.add_keys(batch, job.settings.reading, cache);
-    progress.add(batch.segments().size(), batch.segments().rows(), static_cast<double>(done) / static_cast<double>(all));
-    batch = {};
-  }
+    progress.add(batch.segments().size(), batch.segments().rows(), static_cast<double>(done) / all);
+  });
   progress.finish();
   return cache;
 }

@@ -1,8 +1,10 @@
 #pragma once
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "embedpool/core/batch.hpp"
 #include "embedpool/io/text_layout.hpp"
 #include "embedpool/io/tokenizer/tokenizer.hpp"
 #include "embedpool/train/trained_embedder.hpp"
@@ -51,5 +53,17 @@ class TrainingTexts {
   bool strict_;
   Index tokens_ = 0, texts_ = 0, truncated_ = 0;
 };
+
+/// Texts in batches of about so many tokens: use(batch, texts done with it), in their order.
+template <class Use>
+void in_batches(const std::vector<TrainingText>& texts, Index batch_tokens, Use&& use) {
+  Batch batch;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    batch.add(texts[i].ids, texts[i].shape);
+    if (batch.segments().rows() < batch_tokens && i + 1 < texts.size()) continue;
+    use(std::as_const(batch), static_cast<Index>(i + 1));
+    batch = {};
+  }
+}
 
 }  // namespace embedpool::program
