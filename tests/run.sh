@@ -140,7 +140,7 @@ build_and_test() {
 
 # Numbers of whole models: large templates, which Clang takes twice as long for with sanitizers, and which show nothing
 # there that the tests of their parts do not.
-whole_models='^model\.(designs|embedder|lora|decoder_training|decoder_golden|smollm2|compute|peft)|^loss\.|^train\.'
+whole_models='^model\.(designs|embedder|lora|decoder_training|shared_beginning|decoder_golden|smollm2|compute|peft)|^loss\.|^train\.'
 whole_models+='|^pooling\.heads\.(heads_golden|head_pooling|prepared_head)'
 # Those, and what has code of its own for wide registers. The rest GCC compiles in the program, examples and headers.
 stage_gcc() { build_and_test dev-gcc "^(core|kernels|attention|nn|program)\.|$whole_models"; }

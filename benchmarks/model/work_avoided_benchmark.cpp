@@ -3,6 +3,7 @@
 //
 //   last token's row      the last block computes keys and values of all tokens, and the rest for one token of each text
 //   shared prompt         20 tokens in front of 32 texts of 12: computed once under a causal mask
+//   the same in training  4 tokens in front of 96 texts of 24, LoRA of rank 16, a step forward and back
 //   every layer's mean    what pooling all 30 layers adds to the forward pass that makes them (time, and B L D values)
 #include <benchmark/benchmark.h>
 
@@ -11,7 +12,10 @@
 
 #include "embedpool/core/thread_pool.hpp"
 #include "embedpool/model/embedder.hpp"
+#include "embedpool/model/new_lora_adapter.hpp"
 #include "embedpool/pooling.hpp"
+#include "embedpool/train/trained_embedder.hpp"
+#include "embedpool/train/trainer.hpp"
 #include "support/peak.hpp"
 #include "support/smollm2.hpp"
 
@@ -61,6 +65,17 @@ void last_token(benchmark::State& state) {
   report(state, ratio, (whole * static_cast<double>(c.layers - 1) / static_cast<double>(c.layers) + kept) / whole);
 }
 
+/// What of the operations is left when `prompt` tokens of `own` more are computed once for all texts.
+double counted_with_prompt_shared(Index texts, Index prompt, Index own) {
+  const DecoderConfig& c = decoder().config();
+  const double not_computed = static_cast<double>(c.layers * (texts - 1)) *
+                              (bench::linear_operations(c) * static_cast<double>(prompt) +
+                               4 * static_cast<double>(c.query_width()) * static_cast<double>(prompt * (prompt + 1)) / 2);
+  const std::vector<Index> lengths(static_cast<std::size_t>(texts), prompt + own);
+  const double whole = bench::causal_operations(c, bench::random_batch(lengths).segments());
+  return (whole - not_computed) / whole;
+}
+
 void shared_prompt(benchmark::State& state) {
   constexpr Index texts = 32, prompt = 20, own = 12;
   const Batch shared = bench::random_batch(std::vector<Index>(texts, own), prompt);
@@ -71,12 +86,32 @@ void shared_prompt(benchmark::State& state) {
     decoder().forward(batch, Causal{}, bench::LastLayerSink{decoder().layers()}, workspace, executor);
   };
   const double ratio = compare(state, [&] { run(apart); }, [&] { run(shared); });
-  const DecoderConfig& c = decoder().config();
-  const double not_computed = static_cast<double>(c.layers * (texts - 1)) *
-                              (bench::linear_operations(c) * prompt +
-                               4 * static_cast<double>(c.query_width()) * prompt * (prompt + 1) / 2);
-  const double whole = bench::causal_operations(c, apart.segments());
-  report(state, ratio, (whole - not_computed) / whole);
+  report(state, ratio, counted_with_prompt_shared(texts, prompt, own));
+}
+
+ContrastiveTexts<TrainingText> pairs_of(const Batch& packed) {
+  ContrastiveTexts<TrainingText> pairs;
+  pairs.queries = packed.segments().size() / 2;
+  for (Index b = 0; b < packed.segments().size(); ++b) {
+    const TextShape& shape = packed.segments().shape(b);
+    const auto first = packed.ids().begin() + packed.segments().offset(b);
+    pairs.texts.push_back({{first, first + shape.tokens}, shape});
+  }
+  return pairs;
+}
+
+void shared_prompt_in_training(benchmark::State& state) {
+  constexpr Index texts = 96, prompt = 4, own = 24;
+  const auto shared = pairs_of(bench::random_batch(std::vector<Index>(texts, own), prompt));
+  const auto apart = pairs_of(bench::random_batch(std::vector<Index>(texts, prompt + own)));
+  ThreadPool executor(state.range(0));
+  TrainedEmbedder<float, Causal, MeanPooling> model(decoder(), new_lora_adapter<float>(decoder().config(), LoraOptions{}),
+                                                    MeanPooling{}, {}, Causal{}, {});
+  TrainingSettings settings;
+  settings.schedule.decay = Schedule::Decay::constant;
+  Trainer trainer(model, InfoNCE{}, settings);
+  const double ratio = compare(state, [&] { trainer.step(apart, executor); }, [&] { trainer.step(shared, executor); });
+  report(state, ratio, counted_with_prompt_shared(texts, prompt, own));
 }
 
 void every_layer(benchmark::State& state) {
@@ -96,6 +131,7 @@ void threads(benchmark::internal::Benchmark* run) {
 }
 BENCHMARK(last_token)->Apply(threads);
 BENCHMARK(shared_prompt)->Apply(threads);
+BENCHMARK(shared_prompt_in_training)->Apply(threads);
 BENCHMARK(every_layer)->Apply(threads);
 
 }  // namespace

@@ -58,13 +58,13 @@ bool run_job(TrainedModel& trained, Index width, TrainingJob& job, TextOf&& text
   const std::string checkpoint = job.file("checkpoint.safetensors");
   if (options.resume && std::filesystem::exists(checkpoint)) read_checkpoint(trainer, job.description(), checkpoint);
   TrainingLog log(job.file("log.jsonl"), trainer.steps());
-  const auto held_out = job.held_out_batches();
+  std::vector<ContrastiveTexts<typename TrainedModel::Text>> held_out;  // made once: a second teacher reads them, too
+  for (const auto& chosen : job.held_out_batches()) held_out.push_back(texts_of(chosen, job.held_out));
   std::string held_out_loss;
   const auto look_at_held_out = [&] {
     if (held_out.empty()) return;
     double loss = 0;
-    for (const auto& chosen : held_out)
-      loss += trainer.evaluate(texts_of(chosen, job.held_out), executor) / static_cast<double>(held_out.size());
+    for (const auto& batch : held_out) loss += trainer.evaluate(batch, executor) / static_cast<double>(held_out.size());
     log.evaluation(trainer.steps(), loss);
     held_out_loss = ", held out " + Progress::number(loss);
   };

@@ -1,12 +1,10 @@
 #include <doctest/doctest.h>
 
 #include "embedpool/model/decoder_parameters.hpp"
-#include "embedpool/model/decoder_training.hpp"
 #include "embedpool/testing/gradient_check.hpp"
 #include "embedpool/testing/shuffled_executor.hpp"
 #include "model/random_adapter.hpp"
-#include "model/random_decoder.hpp"
-#include "model/weighted_sink.hpp"
+#include "model/training_pass.hpp"
 
 using namespace embedpool;
 
@@ -26,27 +24,10 @@ DecoderConfig tiny_config(const std::string& architecture) {
   return config;
 }
 
-std::vector<std::string> dense_architectures() {
-  std::vector<std::string> names = test::architectures();
-  std::erase(names, "mixtral");
-  return names;
-}
-
 Batch small_batch(Index vocabulary) {
   std::vector<test::Text> texts;
   for (const Index tokens : {1, 5, 3}) texts.push_back(test::random_text(tokens, vocabulary, static_cast<unsigned>(tokens)));
   return test::batch_of(texts);
-}
-
-/// A pass forward and back: what the sink and the gradients hold afterwards.
-template <Real S, MaskPolicy M, class E>
-test::WeightedSink<S> train(const TrainedDecoder<S>& model, const Batch& batch, const M& mask, test::WeightedSink<S> sink,
-                            E& executor, const DropoutKey& dropout = {}, Index kept = DecoderTraining<S>::every_block,
-                            LastState last_state = LastState::normalized) {
-  DecoderTraining<S> training(kept);
-  training.forward(model, batch, mask, sink, executor, dropout, last_state);
-  if (model.gradients != nullptr) training.backward(model, batch, mask, sink, executor);
-  return sink;
 }
 
 /// The loss, a mix of hundreds of values, is rounded to about 1e-14: 1e-9 in a quotient, against gradients down to 0.03.
@@ -65,11 +46,11 @@ void check_gradients(const std::string& architecture, const M& mask, const test:
   DecoderGradients<double> gradients = DecoderGradients<double>::of(adapter);
   if (train_base) gradients.add_base(config, [](const DecoderTensorPlace&) { return true; });
   const Decoder<double> decoder = base.decoder();
-  train(TrainedDecoder<double>{decoder, adapter, &gradients}, batch, mask, sink, serial, dropout, kept, last_state);
+  test::train(TrainedDecoder<double>{decoder, adapter, &gradients}, batch, mask, sink, serial, dropout, kept, last_state);
 
   const auto loss = [&] {
     const Decoder<double> now = base.decoder();
-    return train(TrainedDecoder<double>{now, adapter}, batch, mask, sink, serial, dropout, kept, last_state).loss;
+    return test::train(TrainedDecoder<double>{now, adapter}, batch, mask, sink, serial, dropout, kept, last_state).loss;
   };
   for (std::size_t i = 0; i < adapter.entries.size(); ++i) {
     const std::string place = describe(adapter.entries[i].place);
@@ -91,7 +72,7 @@ void check_gradients(const std::string& architecture, const M& mask, const test:
 
 TEST_CASE("gradients of adapter and base agree with central differences in every architecture") {
   const test::WeightedSink<double> every{{0, 1, 2}};
-  for (const std::string& architecture : dense_architectures())
+  for (const std::string& architecture : test::dense_architectures())
     check_gradients(architecture, Causal{}, every, {}, DecoderTraining<double>::every_block, LastState::normalized, true);
 }
 
@@ -119,7 +100,7 @@ TEST_CASE("a pass that reads a layer in the middle, or the embeddings alone, goe
 
 TEST_CASE_TEMPLATE("an adapter whose B is zero changes no bit of any layer", S, float, double) {
   SerialExecutor serial;
-  for (const std::string& architecture : dense_architectures()) {
+  for (const std::string& architecture : test::dense_architectures()) {
     CAPTURE(architecture);
     const Decoder<S> decoder = test::random_decoder<S>(test::small_config(architecture));
     const Batch batch = test::batch_of(test::random_texts(decoder.config().vocabulary));
@@ -129,7 +110,7 @@ TEST_CASE_TEMPLATE("an adapter whose B is zero changes no bit of any layer", S, 
       plain.last_tokens = trained.last_tokens = last_tokens;
       DecoderWorkspace<S> workspace;
       decoder.forward(batch, Causal{}, plain, workspace, serial);
-      trained = train(TrainedDecoder<S>{decoder, adapter}, batch, Causal{}, trained, serial);
+      trained = test::train(TrainedDecoder<S>{decoder, adapter}, batch, Causal{}, trained, serial);
       CHECK(trained.loss == plain.loss);  // a mix of every bit of every layer, summed in the same order
       CHECK(trained.pushed == plain.pushed);
     }
@@ -138,7 +119,7 @@ TEST_CASE_TEMPLATE("an adapter whose B is zero changes no bit of any layer", S, 
 
 TEST_CASE("a pass with the adapter beside the weights gives what the merged model gives, stacked adapters too") {
   SerialExecutor serial;
-  for (const std::string& architecture : dense_architectures()) {
+  for (const std::string& architecture : test::dense_architectures()) {
     CAPTURE(architecture);
     const Decoder<double> decoder = test::random_decoder<double>(test::small_config(architecture));
     const Batch batch = test::batch_of(test::random_texts(decoder.config().vocabulary));
@@ -148,7 +129,7 @@ TEST_CASE("a pass with the adapter beside the weights gives what the merged mode
     test::WeightedSink<double> plain{{0, 1, 2, 3}};
     DecoderWorkspace<double> workspace;
     merged(decoder, adapter).forward(batch, Causal{}, plain, workspace, serial);
-    const auto beside = train(TrainedDecoder<double>{decoder, adapter}, batch, Causal{}, {{0, 1, 2, 3}}, serial);
+    const auto beside = test::train(TrainedDecoder<double>{decoder, adapter}, batch, Causal{}, {{0, 1, 2, 3}}, serial);
     // A sum of 18,000 values of size 1 that each differ by a few roundings.
     CHECK(std::abs(beside.loss - plain.loss) < 1e-9);
     CHECK(std::abs(plain.loss) > 1e-3);
@@ -162,7 +143,8 @@ TEST_CASE("blocks that are computed again give gradients with the same bits, wit
   const LoraAdapter<float> adapter = test::random_adapter<float>(decoder.config(), 3);
   const auto gradients_with = [&](Index kept) {
     DecoderGradients<float> gradients = DecoderGradients<float>::of(adapter);
-    train(TrainedDecoder<float>{decoder, adapter, &gradients}, batch, Causal{}, {{1, 3}}, serial, {0.1, 4, 5, 6}, kept);
+    const TrainedDecoder<float> model{decoder, adapter, &gradients};
+    test::train(model, batch, Causal{}, {{1, 3}}, serial, {0.1, 4, 5, 6}, kept);
     return gradients;
   };
   const auto all = gradients_with(3);
@@ -184,7 +166,8 @@ TEST_CASE("gradients have the same bits whoever runs the jobs") {
   const auto gradients_by = [&](auto& executor) {
     DecoderGradients<float> gradients = DecoderGradients<float>::of(adapter);
     gradients.add_base(decoder.config(), [](const DecoderTensorPlace&) { return true; });
-    train(TrainedDecoder<float>{decoder, adapter, &gradients}, batch, Bidirectional{}, {{1, 3}}, executor, {0.1, 4, 5, 6});
+    const TrainedDecoder<float> model{decoder, adapter, &gradients};
+    test::train(model, batch, Bidirectional{}, {{1, 3}}, executor, {0.1, 4, 5, 6});
     return gradients;
   };
   const auto a = gradients_by(serial), b = gradients_by(shuffled);
@@ -233,7 +216,7 @@ TEST_CASE("what cannot be trained is refused by name") {
     const Decoder<float> decoder = test::random_decoder<float>(test::small_config(architecture));
     const Batch batch = small_batch(decoder.config().vocabulary);
     try {
-      train(TrainedDecoder<float>{decoder, adapter}, batch, Causal{}, test::WeightedSink<float>{{3}}, serial);
+      test::train(TrainedDecoder<float>{decoder, adapter}, batch, Causal{}, test::WeightedSink<float>{{3}}, serial);
     } catch (const ShapeError& error) {
       return error.what();
     }

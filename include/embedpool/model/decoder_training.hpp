@@ -1,12 +1,13 @@
 #pragma once
 #include <algorithm>
 #include <limits>
-#include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "embedpool/model/stored_pairs.hpp"
 #include "embedpool/model/trained_block.hpp"
+#include "embedpool/model/trained_tokens.hpp"
 #include "embedpool/nn/embedding_backward.hpp"
 
 namespace embedpool {
@@ -27,7 +28,9 @@ concept TrainableSink = LayerSink<K, S> &&
 ///                                               to the lowest that has something trained
 ///
 /// Blocks below the lowest trained one run as in inference and keep nothing. The last `kept_blocks` others keep what
-/// backward reads; those before them keep their input alone, and are computed again on the way back.
+/// backward reads; those before them keep their input alone, and are computed again on the way back. A beginning that the
+/// texts share under the mask (shared_prefix) goes through the model once, there and back, unless dropout treats the texts
+/// differently.
 ///
 /// Memory  D values a token and block, and 2 (NH + NKV) d + D + 2 F more in blocks that keep everything (less 2 NKV d,
 ///         and (NH + NKV) d more with q/k norms), plus 7 r of each adapter
@@ -62,26 +65,27 @@ class DecoderTraining {
     if (lowest_ > last_) return;  // nothing trained lies below what was read
     const DecoderConfig& config = model.decoder.config();
     const Segments& segments = batch.segments();
-    Rows<S> gradient = gradient_.rows(segments.rows(), config.width);
-    backward_last(model, segments, sink, gradient, executor);
+    Rows<S> gradient = gradient_.rows(tokens_.held().rows(), config.width);
+    backward_last(model, sink, gradient, executor);
     for (Index layer = last_; layer >= std::max<Index>(lowest_, 1); --layer) {
       const TrainedBlock<S> block = trained_block(model, layer, pairs_.pairs(), pairs_.gradients());
       const auto at = context(segments, mask, layer);
       Record& record = record_of(layer);
       if (!keeps(layer)) block_begin(model, block, at, layer, record, executor);
-      const Rows<const S> x = input(layer).rows(segments.rows(), config.width);
+      const Rows<S> x = input(layer).rows(tokens_.held().rows(), config.width);
       const Rows<const S> middle = record.middle.rows(at.queries.rows(), config.width);
-      feed_forward_training_backward(block.feed_forward, feed_forward_shape(config), at.asking, middle, record.feed_forward,
-                                     gradient.middle_rows(0, middle.rows), feed_forward_scratch_, executor);
+      feed_forward_training_backward(block.feed_forward, detail::feed_forward_shape<S>(config), at.asking, middle,
+                                     record.feed_forward, gradient.middle_rows(0, middle.rows), feed_forward_scratch_,
+                                     executor);
       const bool goes_on = layer > lowest_;
-      self_attention_training_backward(block.attention, attention_shape(config), at, x, record.attention, gradient, goes_on,
-                                       attention_scratch_, executor);
-      if (goes_on && sink.wants(layer - 1))
-        sink.backward_layer(layer - 1, LayerStates<S>{x, &segments, &*all_}, gradient, executor);
+      self_attention_training_backward(block.attention, detail::attention_shape<S>(config), at, Rows<const S>(x),
+                                       record.attention, gradient, goes_on, attention_scratch_, executor);
+      if (goes_on && sink.wants(layer - 1)) tokens_.backward(sink, layer - 1, false, x, gradient, executor);
     }
     if (lowest_ == 0)
       if (Matrix<S>* table = model.gradients->find({DecoderTensor::embedding}))
-        embedding_backward(batch.ids(), static_cast<S>(config.embedding_scale), Rows<const S>(gradient), *table, executor);
+        embedding_backward(std::span<const TokenId>(tokens_.ids(batch)), static_cast<S>(config.embedding_scale),
+                           Rows<const S>(gradient), *table, executor);
     pairs_.return_gradients(model);
   }
 
@@ -96,10 +100,9 @@ class DecoderTraining {
     require_in("DecoderTraining", "last layer", last_, 0, config.layers);
     lowest_ = detail::lowest_trained(model);
     normalize_ = last_ == config.layers && last_state == LastState::normalized;
-    all_.emplace(RowSelection::all(segments));
-    read_.emplace(segments, [&](const TextShape& shape) { return sink.reads(shape); });
-    every_token_ = Dropout(dropout, segments, *all_);
-    asking_ = Dropout(dropout, segments, *read_);
+    tokens_.choose(batch, mask, sink, dropout.rate <= 0);
+    every_token_ = Dropout(dropout, segments, tokens_.held());
+    asking_ = Dropout(dropout, segments, tokens_.asked());
     rotary_ = &workspace_.rotary(config.inverse_frequencies, segments.longest());
     pairs_.take(model);
 
@@ -109,11 +112,8 @@ class DecoderTraining {
     first_ = std::clamp<Index>(first_, 1, last_ + 1);
     inputs_.resize(static_cast<std::size_t>(config.layers) + 2);
     records_.resize(static_cast<std::size_t>(config.layers) + 1);
-    if (first_ > last_) {
-      Below<Sink> below{*this, sink, last_, &*read_};
-      return model.decoder.forward(batch, mask, below, workspace_, executor, last_state);
-    }
-    Below<Sink> below{*this, sink, first_ - 1, &*all_};
+    if (first_ > last_ && last_ > 0) return model.decoder.forward(batch, mask, sink, workspace_, executor, last_state);
+    LayersBelow<S, Sink> below{sink, first_ - 1, tokens_.held(), input(first_)};
     model.decoder.forward(batch, mask, below, workspace_, executor, LastState::raw);
     for (Index layer = first_; layer <= last_; ++layer) {
       const TrainedBlock<S> block = trained_block(model, layer, pairs_.pairs(), {});
@@ -122,9 +122,9 @@ class DecoderTraining {
       block_begin(model, block, at, layer, record, executor);
       const Rows<S> x = input(layer + 1).rows(at.queries.rows(), config.width);
       std::copy_n(record.middle.data(), x.rows * x.cols, x.data);
-      feed_forward_training_down(block.feed_forward, feed_forward_shape(config), at.asking, x, record.feed_forward,
-                                 feed_forward_scratch_, executor);
-      if (sink.wants(layer)) sink.push(layer, LayerStates<S>{state(model, layer, executor), &segments, &at.queries});
+      feed_forward_training_down(block.feed_forward, detail::feed_forward_shape<S>(config), at.asking, x,
+                                 record.feed_forward, feed_forward_scratch_, executor);
+      if (sink.wants(layer)) tokens_.push(sink, layer, layer == last_, state(model, layer, executor), executor);
     }
   }
 
@@ -134,40 +134,11 @@ class DecoderTraining {
     FeedForwardRecord<S> feed_forward{};
   };
 
-  /// The sink of the layers that run as in inference: hands them on and keeps the last one.
-  template <class Sink>
-  struct Below {
-    DecoderTraining& training;
-    Sink& sink;
-    Index last;
-    const RowSelection* kept;
-
-    Index last_layer() const noexcept { return last; }
-    bool wants(Index layer) const noexcept { return layer == last || sink.wants(layer); }
-    Interval reads(const TextShape& shape) const noexcept {
-      return kept == &*training.read_ ? sink.reads(shape) : Interval{0, shape.tokens};
-    }
-    void push(Index layer, const LayerStates<S>& states) {
-      if (layer == last) {
-        const Rows<S> x = training.input(last + 1).rows(states.buffer.rows, states.buffer.cols);
-        for (Index i = 0; i < x.rows; ++i) std::copy_n(states.buffer.row_data(i), x.cols, x.row_data(i));
-      }
-      if (sink.wants(layer)) sink.push(layer, states);
-    }
-  };
-
-  static SelfAttentionShape<S> attention_shape(const DecoderConfig& config) {
-    return {{config.heads, config.kv_heads, config.head_dim, config.attention_scale()},
-            static_cast<S>(config.norm_epsilon),
-            config.rotary_style};
-  }
-  static FeedForwardShape<S> feed_forward_shape(const DecoderConfig& config) {
-    return {config.activation, static_cast<S>(config.norm_epsilon), 0};
-  }
   template <MaskPolicy M>
   TrainingContext<S, M> context(const Segments& segments, const M& mask, Index layer) const {
     const bool is_last = layer == last_;
-    return {mask, segments, is_last ? *read_ : *all_, *rotary_, every_token_, is_last ? asking_ : every_token_};
+    const RowSelection& held = tokens_.held();
+    return {mask, segments, held, is_last ? tokens_.asked() : held, *rotary_, every_token_, is_last ? asking_ : every_token_};
   }
   /// The input of block `layer`; two in turn where nothing is kept.
   AlignedBuffer<S>& input(Index layer) { return inputs_[static_cast<std::size_t>(keeps_inputs_ ? layer : layer % 2)]; }
@@ -180,10 +151,10 @@ class DecoderTraining {
                    Record& record, E& executor) {
     const DecoderConfig& config = model.decoder.config();
     const Rows<S> middle = record.middle.rows(at.queries.rows(), config.width);
-    self_attention_training_forward(block.attention, attention_shape(config), at,
-                                    Rows<const S>(input(layer).rows(at.segments.rows(), config.width)), middle,
+    self_attention_training_forward(block.attention, detail::attention_shape<S>(config), at,
+                                    Rows<const S>(input(layer).rows(tokens_.held().rows(), config.width)), middle,
                                     record.attention, attention_scratch_, executor);
-    feed_forward_training_gates(block.feed_forward, feed_forward_shape(config), at.asking, Rows<const S>(middle),
+    feed_forward_training_gates(block.feed_forward, detail::feed_forward_shape<S>(config), at.asking, Rows<const S>(middle),
                                 record.feed_forward, feed_forward_scratch_, executor);
   }
 
@@ -191,7 +162,7 @@ class DecoderTraining {
   template <Executor E>
   Rows<S> state(const TrainedDecoder<S>& model, Index layer, E& executor) {
     const DecoderConfig& config = model.decoder.config();
-    const Index rows = layer == last_ ? read_->rows() : all_->rows();
+    const Index rows = layer == last_ ? tokens_.asked().rows() : tokens_.held().rows();
     const Rows<S> x = input(layer + 1).rows(rows, config.width);
     if (layer != last_ || !normalize_) return x;
     const Rows<S> out = normed_.rows(rows, config.width);
@@ -201,18 +172,18 @@ class DecoderTraining {
 
   /// The gradient of the last layer's raw states, in the first rows of `gradient`.
   template <class Sink, Executor E>
-  void backward_last(const TrainedDecoder<S>& model, const Segments& segments, Sink& sink, Rows<S> gradient, E& executor) {
+  void backward_last(const TrainedDecoder<S>& model, Sink& sink, Rows<S> gradient, E& executor) {
     const DecoderConfig& config = model.decoder.config();
-    const RowSelection& held = last_ == 0 ? *all_ : *read_;
-    const Rows<S> top = gradient.middle_rows(0, held.rows());
+    const bool pruned = last_ > 0;
+    const Rows<S> top = gradient.middle_rows(0, pruned ? tokens_.asked().rows() : gradient.rows);
     std::fill_n(top.data, top.rows * top.cols, S(0));
     if (!sink.wants(last_)) return;
-    const Rows<S> x = input(last_ + 1).rows(held.rows(), config.width);
-    if (!normalize_) return sink.backward_layer(last_, LayerStates<S>{x, &segments, &held}, top, executor);
+    const Rows<S> x = input(last_ + 1).rows(top.rows, config.width);
+    if (!normalize_) return tokens_.backward(sink, last_, pruned, x, top, executor);
 
     const Rows<S> dnormed = dnormed_.rows(top.rows, top.cols), normed = normed_.rows(top.rows, top.cols);
     std::fill_n(dnormed.data, dnormed.rows * dnormed.cols, S(0));
-    sink.backward_layer(last_, LayerStates<S>{normed, &segments, &held}, dnormed, executor);
+    tokens_.backward(sink, last_, pruned, normed, dnormed, executor);
     const auto epsilon = static_cast<S>(config.norm_epsilon);
     rms_norm_backward(Rows<const S>(x), model.decoder.weights().final_norm.data(), epsilon, Rows<const S>(dnormed), top,
                       executor);
@@ -226,7 +197,7 @@ class DecoderTraining {
   Index first_ = 1;   ///< lowest block that runs with LoRA or keeps something
   bool normalize_ = false;
   bool keeps_inputs_ = true;
-  std::optional<RowSelection> all_, read_;
+  TrainedTokens<S> tokens_;
   Dropout every_token_, asking_;
   const RotaryTable<S>* rotary_ = nullptr;
   DecoderWorkspace<S> workspace_;

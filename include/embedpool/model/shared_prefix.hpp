@@ -50,7 +50,7 @@ class ComputedTokens {
           return Interval{b++ == 0 ? 0 : prefix, shape.tokens};
         }) {}
 
-  Index prefix() const noexcept { return prefix_; }
+  bool shares() const noexcept { return prefix_ > 0; }
   const RowSelection& selection() const noexcept { return selection_; }
 
   /// The computed tokens that give those in `read`: the shared ones are asked of the first text.
@@ -73,19 +73,37 @@ class ComputedTokens {
   template <Real S, Executor E>
   Rows<S> rows_of(const RowSelection& read, const RowSelection& computed, Rows<S> x, AlignedBuffer<S>& repeated,
                   E& executor) const {
-    if (prefix_ == 0) return x;
+    if (!shares()) return x;
     const Rows<S> out = repeated.rows(read.rows(), x.cols);
     executor.parallel_for(read.texts(), [&](Index b, Index) {
-      for (Index t = read.held(b).begin; t < read.held(b).end; ++t) {
-        const Index text = t < prefix_ ? 0 : b;
-        std::ranges::copy(x.row(computed.first_row(text) + t - computed.held(text).begin),
-                          out.row_data(read.first_row(b) + t - read.held(b).begin));
-      }
+      for (Index t = read.held(b).begin; t < read.held(b).end; ++t)
+        std::ranges::copy(x.row(row_of(b, t, computed)), out.row_data(read.first_row(b) + t - read.held(b).begin));
     });
     return out;
   }
 
+  /// The way back through rows_of: dx += the rows of dout; a shared token gets the sum of all texts', in their order.
+  template <Real S, Executor E>
+  void add_rows_of(const RowSelection& read, const RowSelection& computed, Rows<const S> dout, Rows<S> dx,
+                   E& executor) const {
+    constexpr Index columns = 64;  // a job; its sums run in the order of the texts, whoever runs it
+    executor.parallel_for((dx.cols + columns - 1) / columns, [&](Index job, Index) {
+      const Index end = std::min(dx.cols, (job + 1) * columns);
+      for (Index b = 0; b < read.texts(); ++b)
+        for (Index t = read.held(b).begin; t < read.held(b).end; ++t) {
+          const Index from = read.first_row(b) + t - read.held(b).begin, to = row_of(b, t, computed);
+          for (Index j = job * columns; j < end; ++j) dx(to, j) += dout(from, j);
+        }
+    });
+  }
+
  private:
+  /// The row of text b's token t among those packed by `computed`.
+  Index row_of(Index b, Index t, const RowSelection& computed) const noexcept {
+    const Index text = t < prefix_ ? 0 : b;
+    return computed.first_row(text) + t - computed.held(text).begin;
+  }
+
   Index prefix_;
   RowSelection selection_;
 };

@@ -27,6 +27,18 @@ struct TrainedBlock {
 
 namespace detail {
 
+template <Real S>
+SelfAttentionShape<S> attention_shape(const DecoderConfig& config) {
+  return {{config.heads, config.kv_heads, config.head_dim, config.attention_scale()},
+          static_cast<S>(config.norm_epsilon),
+          config.rotary_style};
+}
+
+template <Real S>
+FeedForwardShape<S> feed_forward_shape(const DecoderConfig& config) {
+  return {config.activation, static_cast<S>(config.norm_epsilon), 0};
+}
+
 /// Throws ShapeError naming the tensor unless the adapter and the gradients fit the decoder.
 template <Real S>
 void check_trained(const TrainedDecoder<S>& model) {

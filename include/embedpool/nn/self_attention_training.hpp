@@ -29,7 +29,8 @@ struct SelfAttentionRecord {
 /// Memory that one block after another uses.
 template <Real S>
 struct SelfAttentionTrainingScratch {
-  AlignedBuffer<S> normed{}, asking{};                       ///< [N, D], [rows, D]
+  AlignedBuffer<S> normed{}, asking{};                       ///< [held, D], [rows, D]
+  AlignedBuffer<S> every_key{}, every_value{};               ///< [N, NKV d] of all texts, when they share rows
   AlignedBuffer<S> dmixed{}, dquery{}, dkey{}, dvalue{};
   AlignedBuffer<S> draw{};                                   ///< gradient before the norm over heads
   AlignedBuffer<S> dnormed{}, dasking{};
@@ -45,14 +46,22 @@ std::pair<Rows<const S>, Rows<const S>> normed_inputs(const TrainedAttention<S>&
   rms_norm(x, w.norm.gain->data(), epsilon, normed, executor);
   if (!at.pruned()) return {normed, normed};
   const Rows<S> asking = scratch.asking.rows(at.queries.rows(), x.cols);
-  gather_rows(Rows<const S>(normed), at.segments, at.queries, asking);
+  gather_rows(Rows<const S>(normed), at.held, at.queries, asking);
   return {normed, asking};
+}
+
+/// Keys and values of all N tokens, from those of the tokens in at.held.
+template <Real S, MaskPolicy M, Executor E>
+std::pair<Rows<const S>, Rows<const S>> of_every_token(Rows<const S> key, Rows<const S> value, const TrainingContext<S, M>& at,
+                                                       SelfAttentionTrainingScratch<S>& scratch, E& executor) {
+  return {repeat_shared_rows(key, at.segments, at.held, scratch.every_key, executor),
+          repeat_shared_rows(value, at.segments, at.held, scratch.every_value, executor)};
 }
 }  // namespace detail
 
 /// y = x + W_o attention(...) for the tokens in at.queries: self_attention_forward with LoRA, unmerged. x stays.
 ///
-/// Shapes  x [N, D], y [queries.rows(), D]
+/// Shapes  x [held.rows(), D], y [queries.rows(), D]
 template <Real S, MaskPolicy M, Executor E>
 void self_attention_training_forward(const TrainedAttention<S>& w, const SelfAttentionShape<S>& shape,
                                      const TrainingContext<S, M>& at, Rows<const S> x, Rows<S> y,
@@ -61,7 +70,7 @@ void self_attention_training_forward(const TrainedAttention<S>& w, const SelfAtt
   const Rows<S> query = record.query.rows(y.rows, w.query.weight.rows), key = record.key.rows(x.rows, w.key.weight.rows);
   const Rows<S> value = record.value.rows(x.rows, w.value.weight.rows);
   linear_training_forward(asking, w.query, at.asking, query, record.of_query, scratch.lora, executor);   // [rows, NH d]
-  linear_training_forward(normed, w.key, at.every_token, key, record.of_key, scratch.lora, executor);    // [N, NKV d]
+  linear_training_forward(normed, w.key, at.every_token, key, record.of_key, scratch.lora, executor);    // [held, NKV d]
   linear_training_forward(normed, w.value, at.every_token, value, record.of_value, scratch.lora, executor);
 
   const auto& [heads, kv_heads, head_dim, scale] = shape.attention;
@@ -72,23 +81,26 @@ void self_attention_training_forward(const TrainedAttention<S>& w, const SelfAtt
     head_norm(key, kv_heads, *w.key_norm.gain, shape.norm_epsilon, executor);
   }
   rotate(query, heads, at.queries, at.rotary, shape.rotary_style, executor);
-  rotate(key, kv_heads, RowSelection::all(at.segments), at.rotary, shape.rotary_style, executor);
+  rotate(key, kv_heads, at.held, at.rotary, shape.rotary_style, executor);
 
   const Rows<S> mixed = record.mixed.rows(y.rows, w.output.weight.cols);
-  masked_attention(Rows<const S>(query), Rows<const S>(key), Rows<const S>(value), at.segments, at.queries, shape.attention,
-                   at.mask, mixed, executor);  // [rows, NH d]
-  gather_rows(x, at.segments, at.queries, y);
+  const auto [every_key, every_value] =
+      detail::of_every_token(Rows<const S>(key), Rows<const S>(value), at, scratch, executor);
+  masked_attention(Rows<const S>(query), every_key, every_value, at.segments, at.queries, shape.attention, at.mask, mixed,
+                   executor);  // [rows, NH d]
+  gather_rows(x, at.held, at.queries, y);
   linear_training_add(Rows<const S>(mixed), w.output, at.asking, y, record.of_output, scratch.lora, executor);
 }
 
-/// The way back, in place: from dy in the first queries.rows() rows of `gradient` to dx in all N rows of it. Gradients of
+/// The way back, in place: from dy in the first queries.rows() rows of `gradient` to dx in all held.rows() of it. Gradients of
 /// parameters are added to. Ends after those of q, k and v where `wants_dx` is false; `gradient` is undefined then.
 template <Real S, MaskPolicy M, Executor E>
 void self_attention_training_backward(const TrainedAttention<S>& w, const SelfAttentionShape<S>& shape,
                                       const TrainingContext<S, M>& at, Rows<const S> x, SelfAttentionRecord<S>& record,
                                       Rows<S> gradient, bool wants_dx, SelfAttentionTrainingScratch<S>& scratch,
                                       E& executor) {
-  const Index rows = at.queries.rows(), query_width = w.query.weight.rows, kv_width = w.key.weight.rows;
+  const Index rows = at.queries.rows(), all = at.segments.rows();
+  const Index query_width = w.query.weight.rows, kv_width = w.key.weight.rows;
   const auto& [heads, kv_heads, head_dim, scale] = shape.attention;
   const Rows<const S> dy = gradient.middle_rows(0, rows);
   const Rows<const S> query = record.query.rows(rows, query_width), key = record.key.rows(x.rows, kv_width);
@@ -96,12 +108,15 @@ void self_attention_training_backward(const TrainedAttention<S>& w, const SelfAt
 
   const Rows<S> dmixed = scratch.dmixed.rows(rows, query_width);
   linear_training_backward(mixed, dy, w.output, at.asking, record.of_output, dmixed, Write::replace, scratch.lora, executor);
-  Rows<S> dquery = scratch.dquery.rows(rows, query_width), dkey = scratch.dkey.rows(x.rows, kv_width);
-  const Rows<S> dvalue = scratch.dvalue.rows(x.rows, kv_width);
-  masked_attention_backward(query, key, value, at.segments, at.queries, shape.attention, at.mask, Rows<const S>(dmixed),
-                            dquery, dkey, dvalue, executor);
+  Rows<S> dquery = scratch.dquery.rows(rows, query_width), dkey = scratch.dkey.rows(all, kv_width);
+  Rows<S> dvalue = scratch.dvalue.rows(all, kv_width);
+  const auto [every_key, every_value] = detail::of_every_token(key, value, at, scratch, executor);
+  masked_attention_backward(query, every_key, every_value, at.segments, at.queries, shape.attention, at.mask,
+                            Rows<const S>(dmixed), dquery, dkey, dvalue, executor);
+  dkey = add_shared_rows(dkey, at.segments, at.held, executor);
+  dvalue = add_shared_rows(dvalue, at.segments, at.held, executor);
   rotate(dquery, heads, at.queries, at.rotary, shape.rotary_style, executor, S(-1));
-  rotate(dkey, kv_heads, RowSelection::all(at.segments), at.rotary, shape.rotary_style, executor, S(-1));
+  rotate(dkey, kv_heads, at.held, at.rotary, shape.rotary_style, executor, S(-1));
 
   // dmixed and dkey's own memory are free again where the norm over heads needs a second buffer.
   if (!w.query_norm.gain->empty()) {
@@ -116,7 +131,7 @@ void self_attention_training_backward(const TrainedAttention<S>& w, const SelfAt
 
   const auto [normed, asking] = detail::normed_inputs(w, shape.norm_epsilon, at, x, scratch, executor);
   const bool wants_input = wants_dx || w.norm.gradient != nullptr;
-  const Rows<S> dnormed = wants_input ? scratch.dnormed.rows(x.rows, x.cols) : Rows<S>();  // [N, D]
+  const Rows<S> dnormed = wants_input ? scratch.dnormed.rows(x.rows, x.cols) : Rows<S>();  // [held, D]
   linear_training_backward(normed, Rows<const S>(dkey), w.key, at.every_token, record.of_key, dnormed, Write::replace,
                            scratch.lora, executor);
   linear_training_backward(normed, Rows<const S>(dvalue), w.value, at.every_token, record.of_value, dnormed, Write::add,
@@ -128,12 +143,12 @@ void self_attention_training_backward(const TrainedAttention<S>& w, const SelfAt
     const Rows<S> dasking = wants_input ? scratch.dasking.rows(rows, x.cols) : Rows<S>();
     linear_training_backward(asking, Rows<const S>(dquery), w.query, at.asking, record.of_query, dasking, Write::replace,
                              scratch.lora, executor);
-    if (wants_input) scatter_rows(Rows<const S>(dasking), at.segments, at.queries, dnormed);
+    if (wants_input) scatter_rows(Rows<const S>(dasking), at.held, at.queries, dnormed);
   }
   if (w.norm.gradient != nullptr)
     rms_norm_gain_backward(x, shape.norm_epsilon, Rows<const S>(dnormed), w.norm.gradient->data(), executor);
   if (!wants_dx) return;
-  if (at.pruned()) expand_rows(gradient, at.segments, at.queries);
+  if (at.pruned()) expand_rows(gradient, at.held, at.queries);
   rms_norm_backward(x, w.norm.gain->data(), shape.norm_epsilon, Rows<const S>(dnormed), gradient, executor);
 }
 

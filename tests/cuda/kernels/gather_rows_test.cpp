@@ -38,7 +38,7 @@ TEST_CASE_TEMPLATE("GatherRows takes the selected tokens' rows", T, float, bf16,
       const auto x = test::random_elements<T>(batch.all.rows * width, 1);
       const auto wide = test::widened(x);
       std::vector<float> expected(static_cast<std::size_t>(batch.selected.rows * width));
-      gather_rows(Rows<const float>(wide.data(), batch.all.rows, width), batch.segments, *batch.selection,
+      gather_rows(Rows<const float>(wide.data(), batch.all.rows, width), RowSelection::all(batch.segments), *batch.selection,
                   Rows<float>(expected.data(), batch.selected.rows, width));
       const test::OnDevice<T> from(device, x, batch.all.rows, width);
       const test::OnDevice<T> out(device, std::vector<T>(expected.size()), batch.selected.rows, width);
@@ -57,7 +57,7 @@ TEST_CASE_TEMPLATE("ScatterRows adds each row at its token's place", T, float, b
                  dx = test::random_elements<T>(batch.all.rows * width, 3);
       const auto wide = test::widened(dout);
       std::vector<float> expected = test::widened(dx);
-      scatter_rows(Rows<const float>(wide.data(), batch.selected.rows, width), batch.segments, *batch.selection,
+      scatter_rows(Rows<const float>(wide.data(), batch.selected.rows, width), RowSelection::all(batch.segments), *batch.selection,
                    Rows<float>(expected.data(), batch.all.rows, width));
       for (float& value : expected) value = cuda::widened(cuda::rounded<T>(value));
       const test::OnDevice<T> from(device, dout, batch.selected.rows, width), to(device, dx, batch.all.rows, width);
@@ -75,7 +75,7 @@ TEST_CASE_TEMPLATE("ExpandRows puts rows at their tokens' places and zeros elsew
       const auto x = test::random_elements<T>(batch.selected.rows * width, 4);
       std::vector<float> expected = test::widened(x);
       expected.resize(static_cast<std::size_t>(batch.all.rows * width), 1e30f);
-      expand_rows(Rows<float>(expected.data(), batch.all.rows, width), batch.segments, *batch.selection);
+      expand_rows(Rows<float>(expected.data(), batch.all.rows, width), RowSelection::all(batch.segments), *batch.selection);
       const test::OnDevice<T> from(device, x, batch.selected.rows, width);
       const test::OnDevice<T> out(device, test::random_elements<T>(batch.all.rows * width, 5), batch.all.rows, width);
       device.launch(cuda::ExpandRows<T>{from.rows(), batch.all, batch.selected, out.rows()});
