@@ -5,6 +5,7 @@
 
 #include "embedpool/model/shared_prefix.hpp"
 #include "embedpool/nn/selected_rows_training.hpp"
+#include "embedpool/pooling/concepts.hpp"
 
 namespace embedpool {
 
