@@ -3,7 +3,7 @@
 //
 //   last token's row      the last block computes keys and values of all tokens, and the rest for one token of each text
 //   shared prompt         20 tokens in front of 32 texts of 12: computed once under a causal mask
-//   the same in training  4 tokens in front of 96 texts of 24, LoRA of rank 16, a step forward and back
+//   the same in training  4 tokens in front of 32 texts of 24, LoRA of rank 16, a step forward and back
 //   every layer's mean    what pooling all 30 layers adds to the forward pass that makes them (time, and B L D values)
 #include <benchmark/benchmark.h>
 
@@ -101,7 +101,7 @@ ContrastiveTexts<TrainingText> pairs_of(const Batch& packed) {
 }
 
 void shared_prompt_in_training(benchmark::State& state) {
-  constexpr Index texts = 96, prompt = 4, own = 24;
+  constexpr Index texts = 32, prompt = 4, own = 24;
   const auto shared = pairs_of(bench::random_batch(std::vector<Index>(texts, own), prompt));
   const auto apart = pairs_of(bench::random_batch(std::vector<Index>(texts, prompt + own)));
   ThreadPool executor(state.range(0));
