@@ -14,6 +14,7 @@ import gzip
 import json
 import random
 import re
+import shutil
 import subprocess
 
 # Packages whose description says what kind of package they are, not what the program does.
@@ -39,11 +40,15 @@ def main() -> None:
     parser.add_argument("output", help="JSON lines, gzip")
     options = parser.parse_args()
 
+    if shutil.which("apt-cache") is None:
+        parser.error("there is no apt-cache: this needs Debian or a system made of it")
     draw = random.Random(options.seed)
     pairs: list[tuple[str, str]] = []
     for texts in descriptions().values():
         draw.shuffle(texts)
         pairs += zip(texts[::2], texts[1::2])
+    if not pairs:
+        parser.error("apt-cache knows no packages: run apt-get update first")
     draw.shuffle(pairs)
     with gzip.open(options.output, "wt", encoding="utf-8") as file:
         for query, positive in pairs[: options.pairs]:
