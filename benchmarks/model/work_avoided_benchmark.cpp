@@ -18,6 +18,7 @@
 #include "embedpool/train/trainer.hpp"
 #include "support/peak.hpp"
 #include "support/smollm2.hpp"
+#include "support/training_texts.hpp"
 
 using namespace embedpool;
 
@@ -89,21 +90,10 @@ void shared_prompt(benchmark::State& state) {
   report(state, ratio, counted_with_prompt_shared(texts, prompt, own));
 }
 
-ContrastiveTexts<TrainingText> pairs_of(const Batch& packed) {
-  ContrastiveTexts<TrainingText> pairs;
-  pairs.queries = packed.segments().size() / 2;
-  for (Index b = 0; b < packed.segments().size(); ++b) {
-    const TextShape& shape = packed.segments().shape(b);
-    const auto first = packed.ids().begin() + packed.segments().offset(b);
-    pairs.texts.push_back({{first, first + shape.tokens}, shape});
-  }
-  return pairs;
-}
-
 void shared_prompt_in_training(benchmark::State& state) {
   constexpr Index texts = 32, prompt = 4, own = 24;
-  const auto shared = pairs_of(bench::random_batch(std::vector<Index>(texts, own), prompt));
-  const auto apart = pairs_of(bench::random_batch(std::vector<Index>(texts, prompt + own)));
+  const auto shared = bench::training_texts(bench::random_batch(std::vector<Index>(texts, own), prompt), texts / 2);
+  const auto apart = bench::training_texts(bench::random_batch(std::vector<Index>(texts, prompt + own)), texts / 2);
   ThreadPool executor(state.range(0));
   TrainedEmbedder<float, Causal, MeanPooling> model(decoder(), new_lora_adapter<float>(decoder().config(), LoraOptions{}),
                                                     MeanPooling{}, {}, Causal{}, {});

@@ -19,6 +19,7 @@
 #include "embedpool/train/trainer.hpp"
 #include "support/fastest.hpp"
 #include "support/smollm2.hpp"
+#include "support/training_texts.hpp"
 
 using namespace embedpool;
 
@@ -36,18 +37,6 @@ struct Variant {
   int steps = 4;  // as many as a peer is given in peers/training.py; the fastest counts
 };
 
-ContrastiveTexts<TrainingText> batch_of(const Batch& packed, Index queries) {
-  ContrastiveTexts<TrainingText> batch;
-  batch.queries = queries;
-  const Segments& segments = packed.segments();
-  for (Index b = 0; b < segments.size(); ++b) {
-    const auto ids = packed.ids().subspan(static_cast<std::size_t>(segments.offset(b)),
-                                          static_cast<std::size_t>(segments.shape(b).tokens));
-    batch.texts.push_back({{ids.begin(), ids.end()}, segments.shape(b)});
-  }
-  return batch;
-}
-
 void step(benchmark::State& state, const Variant& variant, const Decoder<float>& stored, Index threads) {
   const Decoder<float> decoder = variant.decoded ? DecoderParameters<float>(stored).decoder() : stored;
   LoraOptions options;
@@ -62,7 +51,7 @@ void step(benchmark::State& state, const Variant& variant, const Decoder<float>&
   settings.chunk = variant.chunk;
   Trainer trainer(model, InfoNCE{}, settings);
   const Batch packed = bench::random_batch(bench::random_lengths(variant.texts, variant.shortest, variant.longest));
-  const auto batch = batch_of(packed, variant.queries);
+  const auto batch = bench::training_texts(packed, variant.queries);
   ThreadPool executor(threads);
 
   const double seconds = bench::fastest(state, [&] { trainer.step(batch, executor); });

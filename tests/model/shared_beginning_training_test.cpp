@@ -27,7 +27,7 @@ struct OneTextSink : test::WeightedSink<double> {
 };
 
 /// Gradients of texts with a common beginning, which goes through the model once, are the sums over each text alone; with
-/// dropout, too, where each text has coins of its own.
+/// dropout, too, where each text has coins of its own. They have the same bits whoever runs the jobs.
 template <MaskPolicy M>
 void check_shared_beginning(const std::string& architecture, const M& mask, const test::WeightedSink<double>& sink,
                             Index kept = DecoderTraining<double>::every_block, DropoutKey dropout = {}) {
@@ -50,9 +50,11 @@ void check_shared_beginning(const std::string& architecture, const M& mask, cons
   const LoraAdapter<double> adapter = test::random_adapter<double>(decoder.config(), 3);
   DecoderGradients<double> shared = DecoderGradients<double>::of(adapter);
   shared.add_base(decoder.config(), [](const DecoderTensorPlace&) { return true; });
-  DecoderGradients<double> summed = shared;
+  DecoderGradients<double> summed = shared, serial = shared;
   const TrainedDecoder<double> all{decoder, adapter, &shared};
   const double loss = test::train(all, together, mask, sink, executor, dropout, kept).loss;
+  SerialExecutor in_order;
+  test::train(TrainedDecoder<double>{decoder, adapter, &serial}, together, mask, sink, in_order, dropout, kept);
   double expected = 0;
   for (std::size_t b = 0; b < alone.size(); ++b) {
     OneTextSink one{sink, static_cast<Index>(b)};
@@ -68,6 +70,8 @@ void check_shared_beginning(const std::string& architecture, const M& mask, cons
   for (std::size_t i = 0; i < shared.lora.size(); ++i) {
     CHECK(testing::relative_error(shared.lora[i].a, summed.lora[i].a) < 1e-12);
     CHECK(testing::relative_error(shared.lora[i].b, summed.lora[i].b) < 1e-12);
+    CHECK(shared.lora[i].a == serial.lora[i].a);
+    CHECK(shared.lora[i].b == serial.lora[i].b);
   }
   for (std::size_t i = 0; i < shared.base.size(); ++i)
     CHECK(testing::relative_error(shared.base[i].value, summed.base[i].value) < 1e-12);
