@@ -14,22 +14,10 @@ namespace {
 
 constexpr Index rows = 16384, width = 4096;
 
-/// A matrix of zeros on the GPU.
-template <class T>
-struct Zeros {
-  cuda::DeviceBuffer<T> memory;
-  Rows<T> matrix;
-  Zeros(CudaDevice& gpu, Index count, Index columns) : matrix(memory.rows(gpu, count, columns)) {
-    gpu.clear(matrix.data, count * columns * Index(sizeof(T)));
-  }
-  operator Rows<T>() const { return matrix; }
-  operator Rows<const T>() const { return matrix; }
-};
-
 void small_kernels(CudaDevice& gpu, const bench::Table& table) {
   const double values = static_cast<double>(rows * width);
-  const Zeros<float> x(gpu, rows, width), gradient(gpu, rows, width), gain(gpu, 1, width);
-  const Zeros<bf16> a(gpu, rows, width), b(gpu, rows, width), c(gpu, rows, width);
+  const bench::RandomMatrix<float> x(gpu, rows, width), gradient(gpu, rows, width), gain(gpu, 1, width);
+  const bench::RandomMatrix<bf16> a(gpu, rows, width), b(gpu, rows, width), c(gpu, rows, width);
   const auto time = [&](const auto& kernel) { return bench::seconds(gpu, [&] { gpu.launch(kernel); }); };
   table.bytes("RMSNorm, f32 to bf16", time(cuda::RmsNorm<float, bf16>{x, gain.matrix.data, 1e-5f, a}), 6 * values);
   table.bytes("residual += bf16, then RMSNorm", time(cuda::AddRmsNorm<bf16>{x, a, gain.matrix.data, 1e-5f, b}), 12 * values);
@@ -44,7 +32,7 @@ void pooling(CudaDevice& gpu, const bench::Table& table) {
   const Segments& segments = batch.segments();
   cuda::PackedTextsBuffer memory;
   const auto texts = memory.upload(gpu, segments, RowSelection::all(segments));
-  const Zeros<bf16> states(gpu, segments.rows(), width);
+  const bench::RandomMatrix<bf16> states(gpu, segments.rows(), width);
   cuda::DevicePoolingStream<LastLayer, TokenMean, CudaDevice> stream(gpu, {}, {}, 1, width);
   const double time = bench::seconds(gpu, [&] {
     stream.begin(segments);
@@ -60,10 +48,10 @@ void attention(CudaDevice& gpu, const bench::Table& table, const std::string& na
   cuda::AttentionBatchBuffer memory;
   const auto on_gpu = memory.upload(gpu, batch.segments(), RowSelection::all(batch.segments()));
   const Index all = batch.segments().rows();
-  const Zeros<bf16> q(gpu, all, heads * head_dim), k(gpu, all, kv_heads * head_dim), v(gpu, all, kv_heads * head_dim);
-  const Zeros<bf16> out(gpu, all, heads * head_dim), dq(gpu, all, heads * head_dim), dk(gpu, all, kv_heads * head_dim),
+  const bench::RandomMatrix<bf16> q(gpu, all, heads * head_dim), k(gpu, all, kv_heads * head_dim), v(gpu, all, kv_heads * head_dim);
+  const bench::RandomMatrix<bf16> out(gpu, all, heads * head_dim), dq(gpu, all, heads * head_dim), dk(gpu, all, kv_heads * head_dim),
       dv(gpu, all, kv_heads * head_dim);
-  const Zeros<float> sums(gpu, all, heads);
+  const bench::RandomMatrix<float> sums(gpu, all, heads);
   cuda::AttentionBackwardScratch scratch;
   const AttentionShape shape{heads, kv_heads, head_dim, 0.088};
   const double operations = share * 4.0 * static_cast<double>(all * tokens) * static_cast<double>(heads * head_dim);

@@ -4,9 +4,43 @@
 #include <string>
 #include <vector>
 
+#include "embedpool/core/counter_random.hpp"
 #include "embedpool/cuda/cuda_device.cuh"
+#include "embedpool/cuda/kernels/stripes.cuh"
 
 namespace embedpool::bench {
+
+/// to = values between -1 and 1, the same each time: on zeros a GPU draws less power and multiplies faster than on data.
+template <cuda::DeviceElement T>
+struct RandomValues {
+  static constexpr int threads = cuda::stripe_threads;
+  Rows<T> to;
+
+  cuda::LaunchShape launch_shape() const noexcept { return cuda::stripes(to.rows, to.cols); }
+
+  template <cuda::GridThread G>
+  EMBEDPOOL_DEVICE void operator()(const G& thread) const {
+    cuda::for_stripe<T>(thread, to.cols, cuda::in_packs(to), [&](auto n, Index row, Index j) {
+      std::array<float, n> values;
+      for (int i = 0; i < n; ++i)
+        values[static_cast<std::size_t>(i)] =
+            static_cast<float>(random_word(random_key(1, row), static_cast<std::uint32_t>(j + i))) * 0x1p-31f - 1.0f;
+      cuda::store(to.row_data(row) + j, values);
+    });
+  }
+};
+
+/// A matrix of random values on the GPU.
+template <cuda::DeviceElement T>
+struct RandomMatrix {
+  cuda::DeviceBuffer<T> memory;
+  Rows<T> matrix;
+  RandomMatrix(cuda::CudaDevice& gpu, Index rows, Index columns) : matrix(memory.rows(gpu, rows, columns)) {
+    gpu.launch(RandomValues<T>{matrix});
+  }
+  operator Rows<T>() const { return matrix; }
+  operator Rows<const T>() const { return matrix; }
+};
 
 /// Median seconds of `work` on the GPU, by events around each of several runs, after one that is not counted.
 template <class Work>
@@ -38,11 +72,8 @@ struct Peaks {
     const Index size = Index(1) << 29, side = 8192;
     cuda::DeviceBuffer<std::byte> from, to;
     std::byte *const a = from.reserve(gpu, size), *const b = to.reserve(gpu, size);
-    cuda::DeviceBuffer<bf16> left, right, out;
-    const auto product = cuda::linear(Rows<const bf16>(left.rows(gpu, side, side)), Rows<const bf16>(right.rows(gpu, side, side)),
-                                      out.rows(gpu, side, side));
-    gpu.clear(left.data(), side * side * Index(sizeof(bf16)));
-    gpu.clear(right.data(), side * side * Index(sizeof(bf16)));
+    const RandomMatrix<bf16> left(gpu, side, side), right(gpu, side, side), out(gpu, side, side);
+    const auto product = cuda::linear(Rows<const bf16>(left), Rows<const bf16>(right), Rows<bf16>(out));
     return {2.0 * static_cast<double>(size) / seconds(gpu, [&] { gpu.copy(b, a, size); }),
             2.0 * static_cast<double>(side) * static_cast<double>(side) * static_cast<double>(side) /
                 seconds(gpu, [&] { gpu.multiply(product); })};

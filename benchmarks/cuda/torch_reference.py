@@ -30,8 +30,8 @@ def line(name, time, operations=None):
 
 
 def small_kernels():
-    x = torch.zeros(ROWS, WIDTH, device="cuda")
-    a, b = (torch.zeros(ROWS, WIDTH, device="cuda", dtype=torch.bfloat16) for _ in range(2))
+    x = torch.rand(ROWS, WIDTH, device="cuda")
+    a, b = (torch.rand(ROWS, WIDTH, device="cuda", dtype=torch.bfloat16) for _ in range(2))
     gain = torch.ones(WIDTH, device="cuda")
     line("RMSNorm, f32 to bf16", seconds(lambda: torch.nn.functional.rms_norm(x, (WIDTH,), gain, 1e-5).bfloat16()))
     line("SiLU(gate) x up, bf16", seconds(lambda: torch.nn.functional.silu(a) * b))
@@ -64,7 +64,7 @@ def model(name, config):
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModel
 
-    decoder = AutoModel.from_config(config, torch_dtype=torch.bfloat16, attn_implementation="sdpa").cuda().eval()
+    decoder = AutoModel.from_config(config, attn_implementation="sdpa").to("cuda", torch.bfloat16).eval()
     values = sum(p.numel() for n, p in decoder.named_parameters() if p.dim() == 2 and "embed" not in n)
     for what, batch in (("forward, 16k tokens of 512", padded(16384, 512, False)),
                         ("forward, 16k tokens, ragged texts of 25 to 128", padded(16384, 128, True))):

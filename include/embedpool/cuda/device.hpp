@@ -8,6 +8,7 @@
 namespace embedpool::cuda {
 
 /// out = alpha op(left) op(right) + beta out + bias, with float sums. Every matrix is row-major in the device's memory.
+/// The result is rounded to U once, or twice where there is a bias and beta is not 0.
 ///
 /// Shapes  op(left) [M, K], op(right) [K, N], out [M, N]; op transposes where the flag says so: a linear map x W^T has
 ///         its weight [N, K] as `right`, transposed. bias [N] for every row, or null

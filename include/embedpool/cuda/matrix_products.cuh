@@ -128,7 +128,7 @@ class MatrixProducts {
   }
 
   /// The same plan serves every bias of a shape. cuBLASLt takes values of the output's type, and adds them where the sums
-  /// still are float.
+  /// still are float; with beta != 0 it may round to the output's type before it adds them.
   static void set_bias(Plan& plan, const ProductShape& shape, const void* bias) {
     refuse(cublasLtMatmulDescSetAttribute(&plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias), shape,
            "cublasLtMatmulDescSetAttribute");

@@ -59,9 +59,10 @@ TEST_CASE("a kernel has little and much shared memory, up to the limit, and a re
 }
 
 TEST_CASE("memory is kept and used again, and buffers keep theirs when the device moves") {
+  std::vector<cuda::CudaDevice> kept;  // lives longer than what the device gives out
   cuda::CudaDevice device;
   const test::OnDevice<float> values(device, std::vector<float>{1, 2, 3});
-  cuda::CudaDevice moved(std::move(device));
+  cuda::CudaDevice& moved = kept.emplace_back(std::move(device));
   std::vector<float> out(3);
   moved.copy_out(out.data(), values.data(), 3 * sizeof(float));
   moved.wait();
