@@ -145,7 +145,7 @@ whole_models+='|^pooling\.heads\.(heads_golden|head_pooling|prepared_head)'
 # Those, and what has code of its own for wide registers. The rest GCC compiles in the program, examples and headers.
 stage_gcc() { build_and_test dev-gcc "^(core|kernels|attention|nn|program)\.|$whole_models"; }
 stage_every() { build_and_test dev-gcc; }
-stage_dev() { EMBEDPOOL_SMOLLM2_GGUF='' build_and_test dev . "$whole_models|^headers\."; }
+stage_dev() { EMBEDPOOL_SMOLLM2_GGUF='' build_and_test dev . "$whole_models|^headers\." -DEMBEDPOOL_FUZZ_SECONDS=5; }
 
 stage_cuda() {
   local nvcc

@@ -43,7 +43,9 @@ endfunction()
 # Builds the sources, named from this folder, and makes each a test of CTest.
 function(embedpool_add_tests)
   cmake_parse_arguments(PARSE_ARGV 0 argument "" "" "SOURCES;DEPENDS;ENVIRONMENT")
-  set(largest_group 8)  # more would take memory, and leave cores idle behind the last ones
+  # Larger ones would take memory, and leave cores idle behind the last; without optimisation both come later.
+  set(largest_group_OFF 8)
+  set(largest_group_ON 16)
   set(groups)
   foreach(source IN LISTS argument_SOURCES)
     embedpool_test_name(${source} group)
@@ -54,7 +56,7 @@ function(embedpool_add_tests)
     if(EMBEDPOOL_GROUP_TESTS)  # with those of its folder that are compiled alike
       string(REGEX REPLACE "\\..*" "" folder ${group})
       math(EXPR count_${folder}_${quick} "0${count_${folder}_${quick}} + 1")
-      math(EXPR part "(${count_${folder}_${quick}} + ${largest_group} - 1) / ${largest_group}")
+      math(EXPR part "(${count_${folder}_${quick}} + ${largest_group_${quick}} - 1) / ${largest_group_${quick}}")
       set(group ${folder}.${part})
       if(NOT quick)
         set(group ${folder}.computing.${part})
