@@ -12,13 +12,6 @@
 
 namespace embedpool {
 
-/// A LayerSink that also has the way back: dstates += the gradient of layer k's states, as PoolingStream does.
-template <class K, class S>
-concept TrainableSink = LayerSink<K, S> &&
-    requires(K sink, Index layer, const LayerStates<S>& states, Rows<S> dstates, SerialExecutor executor) {
-      { sink.backward_layer(layer, states, dstates, executor) } -> std::same_as<void>;
-    };
-
 /// A training pass of a decoder with LoRA, forward and back: x_l as Decoder::forward has it, every linear map with its
 /// pairs, unmerged. Keep one and pass it every batch: its memory is used again.
 ///

@@ -17,31 +17,9 @@
 #include "embedpool/pooling/heads/single_query_attention.hpp"
 #include "embedpool/pooling/heads/task_query_attention.hpp"
 #include "embedpool/pooling/heads/weighted_layers.hpp"
+#include "embedpool/pooling/held_by_head.hpp"
 
 namespace embedpool {
-
-namespace detail {
-
-/// A value that belongs to one head. Several heads share a type of parameters; the head's type keeps them apart.
-template <class Head, class Value>
-struct Held {
-  Value value{};
-};
-
-/// The parameters, caches, prepared work and so on of every head of a list, as variants in the order of the list.
-template <Real S, class... Heads>
-struct HeldByHead {
-  using Params = std::variant<Held<Heads, typename Heads::template Params<S>>...>;
-  using Cache = std::variant<Held<Heads, typename Heads::template Cache<S>>...>;
-  using Prepared = std::variant<Held<Heads, PreparedOf<S, Heads>>...>;
-  using Batch = std::variant<Held<Heads, BatchOf<S, Heads>>...>;
-  using Training = std::variant<Held<Heads, TrainingBatchOf<S, Heads>>...>;
-  using Gradient = std::variant<Held<Heads, PreparedGradientOf<S, Heads>>...>;
-};
-template <Real S, class... Heads>
-HeldByHead<S, Heads...> held_by_head(const std::variant<Heads...>*);  // never defined: only its type is used
-
-}  // namespace detail
 
 /// A head chosen at run time: the same promises as the head it holds, one `visit` a text dearer.
 ///
@@ -61,25 +39,25 @@ class AnyHead {
 
   template <Real S>
   struct Params {
-    typename decltype(detail::held_by_head<S>(static_cast<const Variant*>(nullptr)))::Params value{};
+    typename detail::HeldByHead<S, Variant>::Params value{};
   };
   template <Real S>
   struct Cache {
-    typename decltype(detail::held_by_head<S>(static_cast<const Variant*>(nullptr)))::Cache value{};
+    typename detail::HeldByHead<S, Variant>::Cache value{};
   };
   template <Real S>
   struct Prepared {
-    typename decltype(detail::held_by_head<S>(static_cast<const Variant*>(nullptr)))::Prepared value{};
+    typename detail::HeldByHead<S, Variant>::Prepared value{};
   };
   /// Each pass over a batch fills its own half.
   template <Real S>
   struct Batch {
-    typename decltype(detail::held_by_head<S>(static_cast<const Variant*>(nullptr)))::Batch inference{};
-    typename decltype(detail::held_by_head<S>(static_cast<const Variant*>(nullptr)))::Training training{};
+    typename detail::HeldByHead<S, Variant>::Batch inference{};
+    typename detail::HeldByHead<S, Variant>::Training training{};
   };
   template <Real S>
   struct PreparedGradient {
-    typename decltype(detail::held_by_head<S>(static_cast<const Variant*>(nullptr)))::Gradient value{};
+    typename detail::HeldByHead<S, Variant>::Gradient value{};
   };
 
   AnyHead() = default;
@@ -118,7 +96,7 @@ class AnyHead {
                        std::string(names[params.value.index()]));
     std::visit(
         [&]<class Head>(const Head& head) {
-          const auto& own = of<Head, typename Head::template Params<S>>(params);
+          const auto& own = detail::of<Head, typename Head::template Params<S>>(params);
           if constexpr (requires { head.check(own, width, slots); }) head.check(own, width, slots);
         },
         head_);
@@ -130,7 +108,8 @@ class AnyHead {
         [&]<class Head>(const Head& head) -> RowVector<S> {
           using Own = typename Head::template Cache<S>;
           if (cache.value.index() != head_.index()) cache.value = detail::Held<Head, Own>{};
-          return head.forward(of<Head, typename Head::template Params<S>>(params), keys, of<Head, Own>(cache));
+          const auto& held = detail::of<Head, typename Head::template Params<S>>(params);
+          return head.forward(held, keys, detail::of<Head, Own>(cache));
         },
         head_);
   }
@@ -140,8 +119,8 @@ class AnyHead {
     std::visit(
         [&]<class Head>(const Head& head) {
           using Own = typename Head::template Params<S>;
-          head.backward(of<Head, Own>(params), keys, of<Head, typename Head::template Cache<S>>(cache), de,
-                        of<Head, Own>(dparams), dkeys);
+          head.backward(detail::of<Head, Own>(params), keys, detail::of<Head, typename Head::template Cache<S>>(cache), de,
+                        detail::of<Head, Own>(dparams), dkeys);
         },
         head_);
   }
@@ -150,7 +129,7 @@ class AnyHead {
   Prepared<S> prepare(const Params<S>& params, ExecutorRef executor) const {
     return std::visit(
         [&]<class Head>(const Head& head) {
-          const auto& own = of<Head, typename Head::template Params<S>>(params);
+          const auto& own = detail::of<Head, typename Head::template Params<S>>(params);
           return Prepared<S>{detail::Held<Head, PreparedOf<S, Head>>{prepare_head<S>(head, own, executor)}};
         },
         head_);
@@ -162,9 +141,9 @@ class AnyHead {
                    Batch<S>& batch, Rows<S> e, ExecutorRef executor) const {
     std::visit(
         [&]<class Head>(const Head& head) {
-          embedpool::forward_all<S>(head, of<Head, typename Head::template Params<S>>(params),
-                                    of<Head, PreparedOf<S, Head>>(prepared), texts,
-                                    made<Head, BatchOf<S, Head>>(batch.inference), e, executor);
+          embedpool::forward_all<S>(head, detail::of<Head, typename Head::template Params<S>>(params),
+                                    detail::of<Head, PreparedOf<S, Head>>(prepared), texts,
+                                    detail::made<Head, BatchOf<S, Head>>(batch.inference), e, executor);
         },
         head_);
   }
@@ -173,9 +152,9 @@ class AnyHead {
                         Batch<S>& batch, Rows<S> e, ExecutorRef executor) const {
     std::visit(
         [&]<class Head>(const Head& head) {
-          embedpool::forward_all_kept<S>(head, of<Head, typename Head::template Params<S>>(params),
-                                         of<Head, PreparedOf<S, Head>>(prepared), texts,
-                                         made<Head, TrainingBatchOf<S, Head>>(batch.training), e, executor);
+          embedpool::forward_all_kept<S>(head, detail::of<Head, typename Head::template Params<S>>(params),
+                                         detail::of<Head, PreparedOf<S, Head>>(prepared), texts,
+                                         detail::made<Head, TrainingBatchOf<S, Head>>(batch.training), e, executor);
         },
         head_);
   }
@@ -185,11 +164,11 @@ class AnyHead {
                     std::span<const Rows<S>> dkeys, ExecutorRef executor) const {
     std::visit(
         [&]<class Head>(const Head& head) {
-          embedpool::backward_all<S>(head, of<Head, typename Head::template Params<S>>(params),
-                                     of<Head, PreparedOf<S, Head>>(prepared), texts,
-                                     made<Head, TrainingBatchOf<S, Head>>(batch.training), de,
-                                     of<Head, typename Head::template Params<S>>(dparams),
-                                     made<Head, PreparedGradientOf<S, Head>>(dprepared.value), dkeys, executor);
+          embedpool::backward_all<S>(head, detail::of<Head, typename Head::template Params<S>>(params),
+                                     detail::of<Head, PreparedOf<S, Head>>(prepared), texts,
+                                     detail::made<Head, TrainingBatchOf<S, Head>>(batch.training), de,
+                                     detail::of<Head, typename Head::template Params<S>>(dparams),
+                                     detail::made<Head, PreparedGradientOf<S, Head>>(dprepared.value), dkeys, executor);
         },
         head_);
   }
@@ -199,25 +178,15 @@ class AnyHead {
     std::visit(
         [&]<class Head>(const Head& head) {
           if (dprepared.value.index() != head_.index()) return;  // nothing was summed
-          chain_prepared<S>(head, of<Head, typename Head::template Params<S>>(params),
-                            of<Head, PreparedOf<S, Head>>(prepared), of<Head, PreparedGradientOf<S, Head>>(dprepared),
-                            of<Head, typename Head::template Params<S>>(dparams), executor);
+          chain_prepared<S>(head, detail::of<Head, typename Head::template Params<S>>(params),
+                            detail::of<Head, PreparedOf<S, Head>>(prepared),
+                            detail::of<Head, PreparedGradientOf<S, Head>>(dprepared),
+                            detail::of<Head, typename Head::template Params<S>>(dparams), executor);
         },
         head_);
   }
 
  private:
-  /// The value that belongs to `Head`, of a Params or Cache that holds it.
-  template <class Head, class Own, class Holder>
-  static auto& of(Holder& holder) {
-    return std::get<detail::Held<Head, Own>>(holder.value).value;
-  }
-  /// The same of scratch, made when it was another head's.
-  template <class Head, class Own, class Holder>
-  static Own& made(Holder& holder) {
-    if (!std::holds_alternative<detail::Held<Head, Own>>(holder)) holder = detail::Held<Head, Own>{};
-    return std::get<detail::Held<Head, Own>>(holder).value;
-  }
   template <std::size_t... I>
   static AnyHead named(std::string_view name, std::index_sequence<I...>) {
     AnyHead head;

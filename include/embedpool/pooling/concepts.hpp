@@ -2,6 +2,7 @@
 #include <concepts>
 #include <span>
 
+#include "embedpool/core/executor.hpp"
 #include "embedpool/core/layer_states.hpp"
 #include "embedpool/core/matrix.hpp"
 
@@ -85,5 +86,12 @@ concept LayerSink = Element<T> && requires(K sink, Index layer, const TextShape&
   { sink.reads(shape) } -> std::same_as<Interval>;
   { sink.push(layer, states) } -> std::same_as<void>;
 };
+
+/// A LayerSink that also has the way back: dstates += the gradient of layer k's states, as PoolingStream does.
+template <class K, class S>
+concept TrainableSink = LayerSink<K, S> &&
+    requires(K sink, Index layer, const LayerStates<S>& states, Rows<S> dstates, SerialExecutor executor) {
+      { sink.backward_layer(layer, states, dstates, executor) } -> std::same_as<void>;
+    };
 
 }  // namespace embedpool
