@@ -11,6 +11,7 @@
 #include "io/temporary_folder.hpp"
 #include "model/golden_support.hpp"
 #include "model/random_decoder.hpp"
+#include "support/refused.hpp"
 
 using namespace embedpool;
 using test::TemporaryFolder;
@@ -68,21 +69,6 @@ LoraAdapter<float> random_adapter(const DecoderConfig& config, unsigned seed) {
                                {Matrix<float>::Random(3, cols), Matrix<float>::Random(rows, 3), 0.5f}});
   }
   return adapter;
-}
-
-template <class Error, class F>
-void refused(F&& f, const std::vector<std::string>& culprits) {
-  try {
-    f();
-    FAIL_CHECK("accepted");
-  } catch (const Error& error) {
-    const std::string message = error.what();
-    CAPTURE(message);
-    for (const std::string& culprit : culprits) {
-      CAPTURE(culprit);
-      CHECK(message.find(culprit) != std::string::npos);
-    }
-  }
 }
 
 }  // namespace
@@ -151,18 +137,18 @@ TEST_CASE("what cannot be written is refused by tensor and leaves no file") {
   const auto decoder = test::random_decoder<float>(test::small_config("llama"));
   auto adapter = random_adapter(decoder.config(), 1);
   adapter.entries[1].place.layer = 7;
-  refused<ShapeError>([&] { written(folder, decoder, {adapter}); }, {"block 7, key", "no matrix of this model"});
+  test::refused<ShapeError>([&] { written(folder, decoder, {adapter}); }, {"block 7, key", "no matrix of this model"});
   adapter = random_adapter(decoder.config(), 1);
   adapter.entries[2].lora.a.conservativeResize(3, 5);
-  refused<ShapeError>([&] { written(folder, decoder, {adapter}); }, {"block 1, down", "columns of A must be 54, got 5"});
+  test::refused<ShapeError>([&] { written(folder, decoder, {adapter}); }, {"block 1, down", "columns of A must be 54, got 5"});
   adapter = random_adapter(decoder.config(), 1);
   adapter.entries[0].lora.scale = 1e6f;
-  refused<ShapeError>([&] { written(folder, decoder, {adapter}, Format::F16); },
+  test::refused<ShapeError>([&] { written(folder, decoder, {adapter}, Format::F16); },
                       {"layers.1.self_attn.q_proj.weight", "beyond the range of F16"});
-  refused<ShapeError>([&] { written(folder, decoder, {}, Format::Q8_0); }, {"Q8_0"});
+  test::refused<ShapeError>([&] { written(folder, decoder, {}, Format::Q8_0); }, {"Q8_0"});
   io::SafetensorsWriter writer;
   writer.add_made("short", "F32", 4, {3}, [](const auto& sink) { sink(std::as_bytes(std::span("seven b", 7))); });
-  refused<ShapeError>([&] { writer.write(folder / "short.safetensors"); }, {"bytes made of short must be 12, got 7"});
+  test::refused<ShapeError>([&] { writer.write(folder / "short.safetensors"); }, {"bytes made of short must be 12, got 7"});
   CHECK(std::filesystem::is_empty(folder / ""));
 }
 
@@ -219,9 +205,9 @@ TEST_CASE("a folder appears whole at commit, and only where nothing is") {
   }
   CHECK(std::filesystem::exists(folder / "new/out/file"));
   CHECK(std::distance(std::filesystem::directory_iterator(folder / "new"), {}) == 1);
-  refused<FileError>([&] { io::AtomicFolder(folder / "new/out"); }, {"new/out", "is not empty"});
+  test::refused<FileError>([&] { io::AtomicFolder(folder / "new/out"); }, {"new/out", "is not empty"});
   folder.write("model/config.json", "{}");
-  refused<FileError>([&] { io::AtomicFolder(folder / "model"); }, {"model: config.json", "holds a model already"});
-  refused<FileError>([&] { io::AtomicFolder(folder / "model/config.json"); }, {"no folder"});
-  refused<FileError>([&] { io::AtomicFolder(folder / "model/config.json/out"); }, {"create folder"});
+  test::refused<FileError>([&] { io::AtomicFolder(folder / "model"); }, {"model: config.json", "holds a model already"});
+  test::refused<FileError>([&] { io::AtomicFolder(folder / "model/config.json"); }, {"no folder"});
+  test::refused<FileError>([&] { io::AtomicFolder(folder / "model/config.json/out"); }, {"create folder"});
 }

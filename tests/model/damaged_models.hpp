@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "embedpool/io/load_decoder.hpp"
+#include "support/refused.hpp"
 
 /// Copies of the small models in tests/golden that are changed on purpose, and what loading them must say.
 namespace embedpool::test {
@@ -39,23 +40,6 @@ struct TemporaryDirectory {
   TemporaryDirectory(const TemporaryDirectory&) = delete;
   ~TemporaryDirectory() { std::filesystem::remove_all(path); }
 };
-
-/// Loads and gives the message of the FileError; the one line must name every culprit.
-template <class Load>
-void refused(Load&& load, const std::vector<std::string>& culprits) {
-  try {
-    load();
-    FAIL_CHECK("accepted");
-  } catch (const FileError& error) {
-    const std::string message = error.what();
-    CAPTURE(message);
-    CHECK(message.find('\n') == std::string::npos);
-    for (const std::string& culprit : culprits) {
-      CAPTURE(culprit);
-      CHECK(message.find(culprit) != std::string::npos);
-    }
-  }
-}
 
 /// A copy of a golden model with its config changed and its safetensors header changed; tensor bytes stay.
 template <class ChangeConfig, class ChangeHeader, class Use>

@@ -13,6 +13,7 @@
 #include "embedpool/core/batch.hpp"
 #include "embedpool/core/matrix.hpp"
 #include "embedpool/io/safetensors.hpp"
+#include "embedpool/model/decoder.hpp"
 #include "embedpool/pooling/concepts.hpp"
 #include "support/golden.hpp"
 
@@ -63,6 +64,20 @@ struct KeepLayers {
   Interval reads(const TextShape& shape) const noexcept { return {0, shape.tokens}; }
   void push(Index layer, const LayerStates<S>& states) { layers[layer] = as_eigen(states.buffer); }
 };
+
+/// Every layer of a decoder on one text of these ids, under the causal mask.
+template <Real S>
+std::vector<Matrix<S>> layers_of(const Decoder<S>& decoder, const std::vector<TokenId>& ids) {
+  KeepLayers<S> kept{decoder.layers()};
+  DecoderWorkspace<S> workspace;
+  SerialExecutor serial;
+  Batch batch;
+  batch.add(ids);
+  decoder.forward(batch, Causal{}, kept, workspace, serial);
+  std::vector<Matrix<S>> layers;
+  for (auto& [layer, states] : kept.layers) layers.push_back(std::move(states));
+  return layers;
+}
 
 /// Calls f(mask) with the mask that the golden README means by a name, for a model with window W (0: none).
 template <class F>

@@ -1,7 +1,6 @@
 #include <cmath>
 #include <random>
 
-#include "embedpool/core/executor.hpp"
 #include "embedpool/io/load_decoder.hpp"
 #include "model/damaged_models.hpp"
 #include "model/golden_support.hpp"
@@ -110,13 +109,7 @@ TEST_CASE("no change of one byte in a model file does more than one FileError") 
       CAPTURE(place);
       try {
         const Decoder<float> decoder = changed.load();
-        test::KeepLayers<float> kept{decoder.layers()};
-        DecoderWorkspace<float> workspace;
-        SerialExecutor serial;
-        Batch batch;
-        batch.add(std::vector<TokenId>{0, 1, 2});
-        decoder.forward(batch, Causal{}, kept, workspace, serial);
-        CHECK(kept.layers.size() == static_cast<std::size_t>(decoder.layers() + 1));
+        CHECK(layers_of(decoder, {0, 1, 2}).size() == static_cast<std::size_t>(decoder.layers() + 1));
         ++accepted;
       } catch (const FileError&) {
         ++refused;
