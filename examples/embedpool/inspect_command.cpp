@@ -6,7 +6,7 @@
 
 #include "command.hpp"
 #include "embedding_options.hpp"
-#include "embedpool/io/tokenizer/tokenizer.hpp"
+#include "embedpool/io/tokenizer/tokenizer_description.hpp"
 #include "settings.hpp"
 
 namespace embedpool::program {
@@ -60,7 +60,7 @@ io::Json named_ids(const std::vector<TokenId>& ids, const Model& model) {
 io::Json tokenizer_json(const Model& model) {
   if (const std::string problem = model.tokenizer_problem(); !problem.empty()) return {{"problem", problem}};
   io::Json json = io::Json::object();
-  for (const auto& [name, value] : model.tokenizer().description()) json[name] = value;
+  for (const auto& [name, value] : io::description_of(model.tokenizer())) json[name] = value;
   return json;
 }
 
@@ -122,7 +122,7 @@ void print_tokenizer(const Model& model) {
     return;
   }
   std::printf("tokenizer\n");
-  for (const auto& [name, value] : model.tokenizer().description())
+  for (const auto& [name, value] : io::description_of(model.tokenizer()))
     std::printf("  %-20s %s\n", name.c_str(), value.c_str());
 }
 

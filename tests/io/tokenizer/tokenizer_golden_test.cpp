@@ -70,7 +70,7 @@ void check_all(const Tokenizer& tokenizer, const std::string& name, bool decodes
 std::string without(std::string name, const std::string& ending) {
   return name.ends_with(ending) ? name.substr(0, name.size() - ending.size()) : "";
 }
-bool is_byte_level(const Tokenizer& tokenizer) { return tokenizer.description()[0].second == "BPE, byte level"; }
+bool is_byte_level(const Tokenizer& tokenizer) { return tokenizer.parts().kind == "BPE, byte level"; }
 
 /// The path in an environment variable, when it names something that exists.
 std::optional<fs::path> model_file(const char* variable) {

@@ -7,7 +7,7 @@
 #include <random>
 #include <sstream>
 
-#include "embedpool/io/tokenizer/tokenizer.hpp"
+#include "embedpool/io/tokenizer/tokenizer_description.hpp"
 #include "io/tokenizer/gguf_metadata.hpp"
 
 using embedpool::FileError;
@@ -46,7 +46,7 @@ bool survives(Read read) {
     const Tokenizer t = read();
     const auto ids = t.encode_with_special("Hello <s>[SEP]<|endoftext|> w\u00F6rld 123 \u4E2D\u6587").ids;
     t.decode(ids);
-    t.description();
+    description_of(t);
     return true;
   } catch (const FileError&) {
   } catch (const TextError&) {

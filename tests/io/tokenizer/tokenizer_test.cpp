@@ -1,5 +1,5 @@
 // The whole tokenizer: what callers see of it.
-#include "embedpool/io/tokenizer/tokenizer.hpp"
+#include "embedpool/io/tokenizer/tokenizer_description.hpp"
 
 #include <doctest/doctest.h>
 
@@ -193,7 +193,7 @@ TEST_CASE("a directory names its BOS and EOS, and a name that is no token is ref
   CHECK(t.eos() == 9);
   CHECK_FALSE(t.pad().has_value());
   CHECK(t.add_bos());
-  CHECK(t.description().size() > 5);
+  CHECK(description_of(t).size() > 5);
   std::ofstream(folder / "tokenizer_config.json") << R"({"bos_token": "nothing"})";
   CHECK_THROWS_AS(Tokenizer::open(folder), embedpool::FileError);
   std::filesystem::remove_all(folder);

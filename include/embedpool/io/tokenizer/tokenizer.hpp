@@ -2,25 +2,17 @@
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
-#include <limits>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <utility>
 #include <vector>
 
 #include "embedpool/io/tokenizer/read_tokenizer_gguf.hpp"
 #include "embedpool/io/tokenizer/read_tokenizer_json.hpp"
 
 namespace embedpool::io {
-
-/// Ids of a text (or pair) with its special tokens, and to which text each belongs (token type ids).
-struct TokenizerEncoding {
-  std::vector<TokenId> ids;
-  std::vector<std::int32_t> type_ids;
-};
 
 /// Text to token ids and back, as the tokenizer of a model does it.
 ///
@@ -93,12 +85,12 @@ class Tokenizer {
   /// the text so that the closing special tokens stay. Errors: ShapeError when max_length has no room for these.
   TokenizerEncoding encode_with_special(std::string_view text, std::optional<Index> max_length = std::nullopt,
                                         bool parse_special = true) const {
-    return assemble(parts_.single, encode(text, parse_special), {}, max_length);
+    return parts_.single.encoding(encode(text, parse_special), {}, max_length);
   }
   /// The same for a pair; the longer text is cut first.
   TokenizerEncoding encode_pair(std::string_view first, std::string_view second, std::optional<Index> max_length = std::nullopt,
                                 bool parse_special = true) const {
-    return assemble(parts_.pair, encode(first, parse_special), encode(second, parse_special), max_length);
+    return parts_.pair.encoding(encode(first, parse_special), encode(second, parse_special), max_length);
   }
 
   /// The text of ids. Ill-formed UTF-8, which single bytes can give, comes out as U+FFFD.
@@ -158,31 +150,8 @@ class Tokenizer {
 
   const std::string& file() const noexcept { return parts_.file; }
 
-  /// What a person wants to know about it, as names and values.
-  std::vector<std::pair<std::string, std::string>> description() const {
-    std::vector<std::pair<std::string, std::string>> lines;
-    lines.emplace_back("model", parts_.kind);
-    if (!parts_.pre_tokenizer_name.empty()) lines.emplace_back("pre-tokenizer", parts_.pre_tokenizer_name);
-    Index special = 0;
-    for (const auto& [id, token] : parts_.added) special += token.special ? 1 : 0;
-    lines.emplace_back("tokens", std::to_string(size_) + ", " + std::to_string(special) + " of them special");
-    const auto named = [&](const char* name, const std::optional<TokenId>& id) {
-      if (id) lines.emplace_back(name, spelled(*id));
-    };
-    named("BOS", parts_.bos);
-    named("EOS", parts_.eos);
-    named("padding", parts_.pad);
-    named("unknown", parts_.unknown);
-    const auto listed = [&](const std::vector<TokenId>& ids) {
-      std::string all;
-      for (const TokenId id : ids) all += (all.empty() ? "" : ", ") + spelled(id);
-      return all.empty() ? std::string("nothing") : all;
-    };
-    lines.emplace_back("added before a text", listed(prefix_ids()));
-    lines.emplace_back("added after a text", listed(suffix_ids()));
-    if (parts_.max_length) lines.emplace_back("truncation in the file", std::to_string(*parts_.max_length) + " tokens");
-    return lines;
-  }
+  /// What the file says, as it was read.
+  const tokenizing::TokenizerParts& parts() const noexcept { return parts_; }
 
  private:
   static constexpr std::size_t max_text = std::size_t(1) << 30;
@@ -228,25 +197,6 @@ class Tokenizer {
         *parts_.model);
   }
 
-  TokenizerEncoding assemble(const tokenizing::SpecialTemplate& form, std::vector<TokenId> first, std::vector<TokenId> second,
-                             std::optional<Index> max_length) const {
-    using Kind = tokenizing::SpecialTemplate::Kind;
-    if (max_length) {
-      require_in("tokenizer", "max_length", *max_length, form.added(), std::numeric_limits<Index>::max());
-      const auto lengths = tokenizing::PairLengths::longest_first(first.size(), second.size(),
-                                                                  static_cast<std::size_t>(*max_length - form.added()));
-      first.resize(lengths.first);
-      second.resize(lengths.second);
-    }
-    TokenizerEncoding out;
-    for (const auto& item : form.items) {
-      const auto& ids = item.kind == Kind::first ? first : item.kind == Kind::second ? second : item.ids;
-      out.ids.insert(out.ids.end(), ids.begin(), ids.end());
-      out.type_ids.insert(out.type_ids.end(), ids.size(), item.type_id);
-    }
-    return out;
-  }
-
   /// {"bos_token": "<s>"} or {"bos_token": {"content": "<s>"}}; a name that is no token is refused.
   void read_names(const std::filesystem::path& path) {
     const Json json = read_json(path);
@@ -266,7 +216,6 @@ class Tokenizer {
   static bool contains(const std::vector<TokenId>& ids, const std::optional<TokenId>& id) {
     return id && std::find(ids.begin(), ids.end(), *id) != ids.end();
   }
-  std::string spelled(TokenId id) const { return std::string(token(id)) + " (" + std::to_string(id) + ")"; }
 
   tokenizing::TokenizerParts parts_;
   tokenizing::AddedTokenMatcher in_text_;        // looked for in the text as it is
