@@ -39,8 +39,11 @@ void add_learning_options(CLI::App& command, LearningOptions& learning) {
   command
       .add_option("--loss", learning.loss,
                   "infonce: a query's negatives are the other documents of the batch; qwen3: as Qwen3-Embedding, the other queries "
-                  "too, and documents among themselves, hard negatives for their own query alone, margin 0.1")
-      ->type_name("NAME")->check(CLI::IsMember({"infonce", "qwen3"}))->capture_default_str()->group(group);
+                  "too, and documents among themselves, hard negatives for their own query alone, margin 0.1; triplet: its hard "
+                  "negatives alone shall be further from a query than its positive, by --triplet-margin")
+      ->type_name("NAME")->check(CLI::IsMember({"infonce", "qwen3", "triplet"}))->capture_default_str()->group(group);
+  number("--triplet-margin", learning.triplet_margin, "of --loss triplet: of distances between vectors of length 1", "X")
+      ->check(CLI::PositiveNumber);
   command
       .add_option("--scored-loss", learning.scored_loss,
                   "of batches of scored pairs, beside --loss for the others: cosent and angle (pairs with higher scores shall "

@@ -47,6 +47,7 @@ std::string TrainingJob::description() const {
                    {"freeze_backbone", options.freeze_backbone}};
   if (options.device != "cpu") json["device"] = {options.device, options.compute};
   if (learning.loss != LearningOptions{}.loss) json["loss"] = learning.loss;
+  if (learning.loss == "triplet") json["triplet_margin"] = learning.triplet_margin;
   if (has_scored_pairs(data)) json["scored_loss"] = learning.scored_loss;
   if (learning.false_negative_margin) json["false_negative_margin"] = *learning.false_negative_margin;
   if (options.freeze_backbone) {

@@ -31,6 +31,16 @@ void check_scores(const TrainOptions& options, const TrainingData& data) {
                        std::to_string(*example.score) + ", must be in [-1, 1]");
 }
 
+/// Refuses what triplets do not have: examples without a hard negative, and settings of InfoNCE.
+void check_triplets(const LearningOptions& learning, const TrainingData& data) {
+  if (learning.loss != "triplet") return;
+  if (learning.symmetric || learning.learn_temperature || learning.false_negative_margin)
+    throw ShapeError("--loss triplet contradicts --symmetric, --learn-temperature and --false-negative-margin");
+  for (const TrainingExample& example : data.examples)
+    if (!example.score && example.teacher.empty() && (example.negatives.empty() || learning.most_negatives == 0))
+      throw ShapeError("--loss triplet: '" + example.query.substr(0, 80) + "' has no hard negative");
+}
+
 void thin_out(std::vector<TrainingExample>& examples, Index count) {
   const Index all = static_cast<Index>(examples.size());
   if (count <= 0 || count >= all) return;
@@ -79,6 +89,7 @@ void check_data(const TrainOptions& options) {
   const TrainingData data = read_examples(options.data, options, options.examples);
   check_instructions(options, data);
   check_scores(options, data);
+  check_triplets(options.learning, data);
   for (const std::string& task : options.learning.without_in_batch)
     if (std::find(data.groups.begin(), data.groups.end(), task) == data.groups.end())
       throw ShapeError("--no-in-batch-negatives " + task + ": the data has no task '" + task + "'");
@@ -86,6 +97,7 @@ void check_data(const TrainOptions& options) {
   if (options.held_out.empty()) return;
   const TrainingData held_out = read_examples(options.held_out, options, 0);
   check_scores(options, held_out);
+  check_triplets(options.learning, held_out);
   held_out_plan(options, held_out);
 }
 

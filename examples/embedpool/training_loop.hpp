@@ -2,6 +2,7 @@
 #include "embedpool/loss/any_pair_loss.hpp"
 #include "embedpool/loss/loss_of_batch.hpp"
 #include "embedpool/loss/matryoshka.hpp"
+#include "embedpool/loss/triplet_or.hpp"
 #include "embedpool/train/checkpoint.hpp"
 #include "embedpool/train/learned_scale.hpp"
 #include "embedpool/train/run_training.hpp"
@@ -12,19 +13,20 @@
 
 namespace embedpool::program {
 
-/// InfoNCE, a loss for scored pairs, and distillation, as the flags have them, on the whole vector and on its beginnings.
-/// `Contrast` is InfoNCE, or computes it on a device.
+/// InfoNCE or triplets, a loss for scored pairs, and distillation, as the flags have them, on the whole vector and on its
+/// beginnings. `Contrast` is InfoNCE, or computes it on a device.
 template <std::derived_from<InfoNCE> Contrast>
 auto chosen_loss(const LearningOptions& options, Index width, Contrast contrast) {
-  using Loss = LossOfBatch<LearnedScale<float, Contrast>, AnyPairLoss>;
+  using Loss = LossOfBatch<TripletOr<LearnedScale<float, Contrast>>, AnyPairLoss>;
   static_cast<InfoNCE&>(contrast) = options.loss == "qwen3" ? InfoNCE::qwen3() : InfoNCE{};
   contrast.scale = 1 / options.temperature.value();
   contrast.symmetric = options.symmetric;
   if (options.false_negative_margin) contrast.false_negatives.margin = options.false_negative_margin;
   const AnyPairLoss scored = AnyPairLoss::parse(options.scored_loss, contrast.scale);
   const SimilarityDistillation distilled{contrast.scale};
-  Matryoshka<Loss> loss{{LearnedScale<float, Contrast>(std::move(contrast)), scored, distilled}, {}, {}};
-  loss.inner.inner.learns = options.learn_temperature;
+  Matryoshka<Loss> loss{{{LearnedScale<float, Contrast>(std::move(contrast)), {}}, scored, distilled}, {}, {}};
+  loss.inner.inner.inner.learns = options.learn_temperature;
+  if (options.loss == "triplet") loss.inner.inner.triplet = Triplet{options.triplet_margin, true};
   loss.dimensions = options.matryoshka;
   if (std::find(loss.dimensions.begin(), loss.dimensions.end(), width) == loss.dimensions.end())
     loss.dimensions.push_back(width);

@@ -10,7 +10,7 @@
 #include "embedpool/loss/info_nce.hpp"
 #include "embedpool/loss/loss_of_batch.hpp"
 #include "embedpool/loss/matryoshka.hpp"
-#include "embedpool/loss/triplet.hpp"
+#include "embedpool/loss/triplet_or.hpp"
 #include "embedpool/testing/gradient_check.hpp"
 
 using namespace embedpool;
@@ -126,6 +126,7 @@ TEST_CASE("InfoNCE gradients agree with central differences in every variant") {
   check_gradients(qwen3, same_documents);
   check_gradients(Matryoshka<InfoNCE>{plain, {4, 2}, {1.0, 0.5}}, Problem(5, 1, 4, 12));
   check_gradients(Triplet{}, Problem(5, 2, 3, 13));
+  check_gradients(Triplet{0.5, true}, Problem(5, 2, 3, 13));
 }
 
 TEST_CASE("the gradient of a learned scale agrees with central differences") {
@@ -226,6 +227,17 @@ TEST_CASE("a batch of scored pairs has the loss of its scores, any other the con
   CHECK_THROWS_WITH_AS(negatives(Triplet{}), doctest::Contains("scores"), ShapeError);
   pairs.scores.pop_back();
   CHECK_THROWS_WITH_AS(pairs(loss), doctest::Contains("scores"), ShapeError);
+}
+
+TEST_CASE("triplets of unit length see directions alone, and stand in the place of another loss where they are chosen") {
+  Problem problem(5, 2, 3, 16), scaled = problem;
+  for (Index i = 0; i < 5; ++i) scaled.q.row(i) *= 2.0 + static_cast<double>(i);
+  const Triplet units{0.5, true};
+  CHECK(problem(units) > 0.0);
+  CHECK(problem(units) == doctest::Approx(scaled(units)).epsilon(1e-12));  // rounding of lengths
+  CHECK(problem(Triplet{}) != doctest::Approx(scaled(Triplet{})));
+  CHECK(problem(TripletOr<InfoNCE>{}) == problem(InfoNCE{}));
+  CHECK(problem(TripletOr<InfoNCE>{{}, units}) == problem(units));
 }
 
 TEST_CASE("a pair loss is chosen by name") {

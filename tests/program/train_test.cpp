@@ -1,6 +1,7 @@
 #include <chrono>
 #include <cmath>
 #include <set>
+#include <sstream>
 
 #include "program/small_training.hpp"
 
@@ -14,6 +15,12 @@ double distance(const std::vector<std::vector<float>>& a, const std::vector<std:
   for (std::size_t i = 0; i < a.size(); ++i)
     for (std::size_t j = 0; j < a[i].size(); ++j) most = std::max(most, std::abs(double(a[i][j]) - double(b[i][j])));
   return most;
+}
+
+void check_refused(const Outcome& outcome, const std::string& part) {
+  CAPTURE(outcome.error);
+  CHECK(outcome.status == 2);
+  CHECK(outcome.error.find(part) != std::string::npos);
 }
 
 }  // namespace
@@ -139,17 +146,38 @@ TEST_CASE("pairs, and scored pairs beside them, are learned by the losses that a
     heads.insert(fixture.bytes(loss, "head.safetensors"));
   }
   CHECK(heads.size() == 5);
-  const auto refused = [](const Outcome& outcome, const std::string& part) {
-    CAPTURE(outcome.error);
-    CHECK(outcome.status == 2);
-    CHECK(outcome.error.find(part) != std::string::npos);
-  };
-  refused(fixture.train_head("qwen3", {"--steps", "8", "--matryoshka", "6", "--resume"}), "another training");
-  refused(fixture.train_head("bad", {"--data", scored, "--mixed-batches"}), "--mixed-batches: only some of the data has scores");
-  refused(fixture.train_head("bad", {"--held-out", scored, "--scored-loss", "cosine"}), "--scored-loss");
+  check_refused(fixture.train_head("qwen3", {"--steps", "8", "--matryoshka", "6", "--resume"}), "another training");
+  check_refused(fixture.train_head("bad", {"--data", scored, "--mixed-batches"}), "--mixed-batches: only some of the data has scores");
+  check_refused(fixture.train_head("bad", {"--held-out", scored, "--scored-loss", "cosine"}), "--scored-loss");
   const std::string large = fixture.folder.write("large.jsonl", lines + R"({"sentence1": "a", "sentence2": "b", "score": 5})" + "\n");
-  refused(fixture.train_head("bad", {"--data", large, "--scored-loss", "cosine-mse"}), "must be in [-1, 1]");
-  refused(fixture.train_head("angle", {"--data", scored, "--steps", "8", "--held-out", scored, "--matryoshka", "6", "--resume"}), "another training");
+  check_refused(fixture.train_head("bad", {"--data", large, "--scored-loss", "cosine-mse"}), "must be in [-1, 1]");
+  check_refused(fixture.train_head("angle", {"--data", scored, "--steps", "8", "--held-out", scored, "--matryoshka", "6", "--resume"}), "another training");
+}
+
+TEST_CASE("triplets learn from hard negatives, which every example must have") {
+  const Fixture fixture;
+  std::string triplets;
+  std::istringstream pairs(Fixture::pairs());
+  for (std::string line; std::getline(pairs, line);)
+    if (line.find("negative") != std::string::npos) triplets += line + "\n";
+  Fixture with_negatives;
+  with_negatives.data = with_negatives.folder.write("triplets.jsonl", triplets);
+  const auto trained = [&](const std::string& name, std::vector<std::string> flags) {
+    flags.insert(flags.end(), {"--steps", "20", "--design", "2", "--held-out", with_negatives.data, "--held-out-every", "20"});
+    REQUIRE(with_negatives.train_head(name, flags).status == 0);
+    return with_negatives.bytes(name, "head.safetensors");
+  };
+  const std::string head = trained("near", {"--loss", "triplet"});
+  std::vector<double> held_out;
+  for (const auto& line : lines_of(with_negatives.bytes("near", "log.jsonl")))
+    if (line.contains("held_out_loss")) held_out.push_back(line.at("held_out_loss"));
+  REQUIRE(held_out.size() == 2);  // before, and after 20 steps
+  CHECK(held_out[1] < held_out[0]);
+  CHECK(head != trained("far", {"--loss", "triplet", "--triplet-margin", "0.1"}));
+  CHECK(head != trained("infonce", {}));
+  check_refused(fixture.train_head("bad", {"--loss", "triplet"}), "has no hard negative");
+  check_refused(with_negatives.train_head("bad", {"--loss", "triplet", "--negatives", "0"}), "has no hard negative");
+  check_refused(with_negatives.train_head("bad", {"--loss", "triplet", "--symmetric"}), "--loss triplet contradicts --symmetric");
 }
 
 TEST_CASE("training goes on from a trained folder") {

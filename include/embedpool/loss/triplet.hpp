@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "embedpool/loss/contrastive_batch.hpp"
+#include "embedpool/loss/unit_rows.hpp"
 
 namespace embedpool {
 
@@ -13,10 +14,12 @@ namespace embedpool {
 /// Source  arXiv 1908.10084 (margin 1)
 struct Triplet {
   double margin = 1.0;
+  bool unit_length = false;  ///< distances, in [0, 2], of embeddings scaled to length one; else of embeddings as they are
 
   template <Real S>
   double operator()(const ContrastiveBatch<S>& batch, const ContrastiveGradients<S>& gradients) const {
     batch.check_unscored();
+    if (unit_length) return of_units(batch, gradients);
     const Index count = batch.negatives_per_query();
     require_in("triplet loss", "hard negatives a query", count, 1, batch.negatives.rows);
     const double mean = 1.0 / static_cast<double>(batch.queries.rows * count);
@@ -38,6 +41,19 @@ struct Triplet {
         as_eigen(gradients.negatives).row(k) += push;
       }
     }
+    return loss;
+  }
+
+ private:
+  template <Real S>
+  double of_units(const ContrastiveBatch<S>& batch, const ContrastiveGradients<S>& gradients) const {
+    UnitRows<S> q(batch.queries), p(batch.positives), n(batch.negatives);
+    ContrastiveBatch<S> units = batch;
+    units.queries = q.units(), units.positives = p.units(), units.negatives = n.units();
+    const double loss = Triplet{margin}(units, {q.gradient(), p.gradient(), n.gradient()});
+    q.backward(gradients.queries);
+    p.backward(gradients.positives);
+    n.backward(gradients.negatives);
     return loss;
   }
 };
