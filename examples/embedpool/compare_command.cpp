@@ -5,6 +5,7 @@
 #include "command_line.hpp"
 #include "compare_report.hpp"
 #include "evaluation.hpp"
+#include "number_checks.hpp"
 
 namespace embedpool::program {
 
@@ -47,14 +48,14 @@ void add_compare_command(CLI::App& program) {
   CLI::Option* steps =
       command->add_option("--steps", options->steps, "steps of each training. Default: those of the flags, else 100")
           ->type_name("N")
-          ->check(CLI::PositiveNumber)
+          ->check(positive_number())
           ->group(budget);
   command
       ->add_option("--minutes", options->minutes,
                    "about so long a training of the slowest system, all others as many steps; a few steps of each are "
                    "timed first")
       ->type_name("M")
-      ->check(CLI::PositiveNumber)
+      ->check(positive_number())
       ->group(budget)
       ->excludes(steps);
   command->add_option("--seeds", options->seeds, "trainings of each system, with seeds 0 to N - 1")
@@ -67,7 +68,7 @@ void add_compare_command(CLI::App& program) {
       ->add_option("--evaluate-max-tokens", options->evaluated_tokens,
                    "texts of data sets are cut there. Default: what the model was made for")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(positive_number());
   add_run_options(*command, *options);
   command->footer(
       "Examples:\n"

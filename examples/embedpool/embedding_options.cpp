@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "number_checks.hpp"
+
 namespace embedpool::program {
 namespace {
 
@@ -51,7 +53,7 @@ void add_key_options(CLI::App& command, EmbeddingOptions& options) {
       .add_option("--skip-first", options.skip_first,
                   "leave the first K tokens of the input out of every reading (the first token of an untuned decoder "
                   "carries a huge activation)")
-      ->type_name("K")->check(CLI::NonNegativeNumber)->group(poolings);
+      ->type_name("K")->check(non_negative_number())->group(poolings);
   command.add_flag("--exclude-prompt", options.exclude_prompt, "the same as @text behind every name of --pooling")
       ->group(poolings);
   CLI::Option* prompt = command.add_option("--prompt", options.prompt, "written in front of every text")
@@ -71,7 +73,7 @@ void add_key_options(CLI::App& command, EmbeddingOptions& options) {
       .add_option("--max-tokens", options.max_tokens,
                   "longer texts are cut at their end (prompt, template and appended ids stay) and counted on standard "
                   "error. Default: what the model was made for")
-      ->type_name("N")->check(CLI::PositiveNumber)->group(texts);
+      ->type_name("N")->check(positive_number())->group(texts);
   command.add_flag("--strict", options.strict, "refuse texts that are too long, instead of cutting them")->group(texts);
 }
 
@@ -94,7 +96,7 @@ void add_saved_options(CLI::App& command, EmbeddingOptions& options) {
   add_switch(command, "", "--no-normalize", options.normalize, group,
              "leave vectors as they are, instead of dividing each by its length");
   command.add_option("--dimensions", options.dimensions, "keep the first N dimensions, before normalisation")
-      ->type_name("N")->check(CLI::PositiveNumber)->group(group);
+      ->type_name("N")->check(positive_number())->group(group);
 }
 
 void add_run_options(CLI::App& command, EmbeddingOptions& options) {

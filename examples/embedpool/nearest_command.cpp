@@ -6,6 +6,7 @@
 
 #include "command.hpp"
 #include "embedding_options.hpp"
+#include "number_checks.hpp"
 #include "progress.hpp"
 #include "settings.hpp"
 
@@ -80,7 +81,7 @@ void add_nearest_command(CLI::App& program) {
       ->required()->type_name("FILE");
   command->add_option("--queries", options->queries, "texts to look for")->required()->type_name("FILE");
   command->add_option("--top", options->top, "how many to show for each query")
-      ->type_name("N")->check(CLI::PositiveNumber)->capture_default_str();
+      ->type_name("N")->check(positive_number())->capture_default_str();
   add_input_format_option(*command, *options);
   add_key_options(*command, *options);
   add_saved_options(*command, *options);

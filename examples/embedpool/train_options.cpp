@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "embedpool/pooling/any_head.hpp"
+#include "number_checks.hpp"
 
 namespace embedpool::program {
 namespace {
@@ -18,12 +19,12 @@ void add_data_options(CLI::App& command, TrainOptions& options) {
       ->required()->type_name("FILE")->group(group);
   command
       .add_option("--examples", options.examples, "so many of the examples, at equal distances. 0: all")
-      ->type_name("N")->check(CLI::NonNegativeNumber)->capture_default_str()->group(group);
+      ->type_name("N")->check(non_negative_number())->capture_default_str()->group(group);
   command
       .add_option("--held-out", options.held_out, "data that is not trained on; its loss is measured on the way")
       ->type_name("FILE")->group(group);
   command.add_option("--held-out-every", options.held_out_every, "steps between two looks at held-out data")
-      ->type_name("N")->check(CLI::PositiveNumber)->capture_default_str()->group(group);
+      ->type_name("N")->check(positive_number())->capture_default_str()->group(group);
   command
       .add_option("--instruction", options.instructions,
                   "TASK=TEXT: what stands in front of the queries of a task of the data, and of `embedpool embed --task TASK`; for a "
@@ -40,7 +41,7 @@ void add_data_options(CLI::App& command, TrainOptions& options) {
                          "a batch may hold several tasks, or one alone. Default: one; from a teacher several")
       ->group(group);
   command.add_option("--negatives", options.learning.most_negatives, "hard negatives a query takes at most")
-      ->type_name("N")->check(CLI::NonNegativeNumber)->capture_default_str()->group(group);
+      ->type_name("N")->check(non_negative_number())->capture_default_str()->group(group);
   command.add_flag("--skip-bad-lines", options.skip_bad_lines, "count lines that are no examples, instead of refusing them")
       ->group(group);
 }
@@ -52,13 +53,13 @@ void add_head_options(CLI::App& command, TrainOptions& options) {
   for (const std::string_view name : AnyHead::names) names += (names.empty() ? "" : ", ") + std::string(name);
   command.add_option("--head", head.kind, "what makes one vector of a text's keys: " + names)->type_name("NAME")->group(group);
   command.add_option("--head-queries", head.queries, "learned queries (latents) of an attention head")
-      ->type_name("N")->check(CLI::PositiveNumber)->group(group);
+      ->type_name("N")->check(positive_number())->group(group);
   command.add_option("--head-heads", head.heads, "its attention heads")
-      ->type_name("N")->check(CLI::PositiveNumber)->group(group);
+      ->type_name("N")->check(positive_number())->group(group);
   command.add_option("--head-dim", head.head_dim, "width of each of them")
-      ->type_name("N")->check(CLI::PositiveNumber)->group(group);
+      ->type_name("N")->check(positive_number())->group(group);
   command.add_option("--head-feed-forward", head.feed_forward, "inner width of its feed-forward")
-      ->type_name("N")->check(CLI::PositiveNumber)->group(group);
+      ->type_name("N")->check(positive_number())->group(group);
   command
       .add_flag("--head-published-start", head.published_start,
                 "begin at random as published, instead of at the plain mean of the keys")
@@ -90,18 +91,19 @@ void add_lora_options(CLI::App& command, TrainOptions& options) {
       .add_option("--head-steps", options.head_steps,
                   "steps of the head alone before LoRA begins, on 1,000 examples, in the folder head of the output. "
                   "Default: 192 where no flag says what is read, else 0")
-      ->type_name("N")->check(CLI::NonNegativeNumber)->group(group)->excludes(freeze);
+      ->type_name("N")->check(non_negative_number())->group(group)->excludes(freeze);
   command.add_option("--key-cache", options.key_cache, "with it: file that keeps what the model made of the texts; in a folder each set of texts and way of reading "
                      "them has a file of its own")
       ->type_name("PATH")->needs(freeze)->group(group);
   command.add_option("--lora-rank", options.lora.rank, "rank of the LoRA pairs")
-      ->type_name("R")->check(CLI::PositiveNumber)->capture_default_str()->group(group)->excludes(freeze);
+      ->type_name("R")->check(positive_number())->capture_default_str()->group(group)->excludes(freeze);
   command.add_option("--lora-alpha", options.lora.alpha, "they count alpha / rank times")
-      ->type_name("X")->check(CLI::PositiveNumber)->capture_default_str()->group(group)->excludes(freeze);
+      ->type_name("X")->check(positive_number())->capture_default_str()->group(group)->excludes(freeze);
   command.add_flag("--rslora", options.lora.rank_stabilised, "alpha / sqrt(rank) times instead")
       ->group(group)->excludes(freeze);
+  const auto share = [](double value) { return value >= 0 && value <= 0.99; };
   command.add_option("--lora-dropout", options.learning.dropout, "share of a pair's inputs that a step drops")
-      ->type_name("X")->check(CLI::Range(0.0, 0.99))->capture_default_str()->group(group)->excludes(freeze);
+      ->type_name("X")->check(number_check("FLOAT in [0 - 0.99]", "from 0 to 0.99", share))->capture_default_str()->group(group)->excludes(freeze);
   static const std::map<std::string, DecoderTensor> maps{
       {"q_proj", DecoderTensor::query},   {"k_proj", DecoderTensor::key},  {"v_proj", DecoderTensor::value},
       {"o_proj", DecoderTensor::output},  {"gate_proj", DecoderTensor::gate}, {"up_proj", DecoderTensor::up},
@@ -116,12 +118,12 @@ void add_lora_options(CLI::App& command, TrainOptions& options) {
           "linear maps with a pair: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj. Default: all")
       ->type_name("NAME")->check(CLI::IsMember(maps))->group(group)->excludes(freeze);
   command.add_option("--lora-first-layer", options.lora.first_layer, "blocks below this one, from 0, stay as they are")
-      ->type_name("K")->check(CLI::NonNegativeNumber)->capture_default_str()->group(group)->excludes(freeze);
+      ->type_name("K")->check(non_negative_number())->capture_default_str()->group(group)->excludes(freeze);
   command
       .add_option("--kept-blocks", options.learning.kept_blocks,
                   "blocks that keep their activations for the way back; the others are computed again: less memory, more "
                   "time. Default: all")
-      ->type_name("N")->check(CLI::NonNegativeNumber)->group(group)->excludes(freeze);
+      ->type_name("N")->check(non_negative_number())->group(group)->excludes(freeze);
 }
 
 }  // namespace
@@ -139,7 +141,7 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
       ->type_name("1..5")->check(CLI::Range(1, 5));
   command.add_flag("--resume", options.resume, "go on from the checkpoint in the folder, with the same flags");
   command.add_option("--checkpoint-every", options.checkpoint_every, "steps between two checkpoints")
-      ->type_name("N")->check(CLI::PositiveNumber)->capture_default_str();
+      ->type_name("N")->check(positive_number())->capture_default_str();
   add_data_options(command, options);
   add_key_options(command, options);
   command.get_option("--max-tokens")->description("longer texts are cut in training, prompt and template included: steps cost "

@@ -217,6 +217,9 @@ TEST_CASE("what cannot be trained is refused by name before anything is written"
   refused({"--design", "1", "--mask", "bidirectional"}, {"design 1", "--mask"});
   refused({"--batch", "13"}, {"batch plan"});
   refused({"--max-tokens", "50", "--strict", "--head-steps", "0"}, {"training text", "longer than 50 tokens"});
+  refused({"--lr", "nan"}, {"--lr: 'nan' must be a finite number of 0 or more"});
+  refused({"--lora-dropout", "nan"}, {"--lora-dropout: 'nan'", "from 0 to 0.99"});
+  refused({"--temperature", "0"}, {"--temperature: '0' must be a finite number above 0"});
   refused({"--instruction", "none=x"}, {"no task 'none'"});
   refused({"--no-in-batch-negatives", "none"}, {"no task 'none'"});
   refused({"--lr", "1e30", "--steps", "30", "--clip", "0", "--warmup", "0", "--design", "1"}, {"training: step", "batch"});
