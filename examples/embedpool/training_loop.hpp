@@ -1,4 +1,6 @@
 #pragma once
+#include <optional>
+
 #include "embedpool/loss/any_pair_loss.hpp"
 #include "embedpool/loss/loss_of_batch.hpp"
 #include "embedpool/loss/matryoshka.hpp"
@@ -24,9 +26,11 @@ auto chosen_loss(const LearningOptions& options, Index width, Contrast contrast)
   if (options.false_negative_margin) contrast.false_negatives.margin = options.false_negative_margin;
   const AnyPairLoss scored = AnyPairLoss::parse(options.scored_loss, contrast.scale);
   const SimilarityDistillation distilled{contrast.scale};
-  Matryoshka<Loss> loss{{{LearnedScale<float, Contrast>(std::move(contrast)), {}}, scored, distilled}, {}, {}};
-  loss.inner.inner.inner.learns = options.learn_temperature;
-  if (options.loss == "triplet") loss.inner.inner.triplet = Triplet{options.triplet_margin, true};
+  LearnedScale<float, Contrast> info_nce(std::move(contrast));
+  info_nce.learns = options.learn_temperature;
+  std::optional<Triplet> triplet;
+  if (options.loss == "triplet") triplet = Triplet{options.triplet_margin, true};
+  Matryoshka<Loss> loss{{{std::move(info_nce), triplet}, scored, distilled}, {}, {}};
   loss.dimensions = options.matryoshka;
   if (std::find(loss.dimensions.begin(), loss.dimensions.end(), width) == loss.dimensions.end())
     loss.dimensions.push_back(width);

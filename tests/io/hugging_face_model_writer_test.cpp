@@ -144,7 +144,7 @@ TEST_CASE("what cannot be written is refused by tensor and leaves no file") {
   adapter = random_adapter(decoder.config(), 1);
   adapter.entries[0].lora.scale = 1e6f;
   test::refused<ShapeError>([&] { written(folder, decoder, {adapter}, Format::F16); },
-                      {"layers.1.self_attn.q_proj.weight", "beyond the range of F16"});
+                            {"layers.1.self_attn.q_proj.weight", "beyond the range of F16"});
   test::refused<ShapeError>([&] { written(folder, decoder, {}, Format::Q8_0); }, {"Q8_0"});
   io::SafetensorsWriter writer;
   writer.add_made("short", "F32", 4, {3}, [](const auto& sink) { sink(std::as_bytes(std::span("seven b", 7))); });

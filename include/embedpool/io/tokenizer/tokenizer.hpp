@@ -150,7 +150,7 @@ class Tokenizer {
 
   const std::string& file() const noexcept { return parts_.file; }
 
-  /// What the file says, as it was read.
+  /// What the file says, with the names that a directory's configuration adds.
   const tokenizing::TokenizerParts& parts() const noexcept { return parts_; }
 
  private:
