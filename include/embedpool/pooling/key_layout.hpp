@@ -43,6 +43,16 @@ class KeyLayout {
   }
   Index first_key(Index b, Index layer_slot) const noexcept { return first_key(b) + layer_slot * keys_per_layer(b); }
 
+  /// Of the rows of all keys those of text b, and of these the ones from one layer.
+  template <class S>
+  Rows<S> text(Rows<S> rows, Index b) const noexcept {
+    return rows.middle_rows(first_key(b), keys(b));
+  }
+  template <class S>
+  Rows<S> layer(Rows<S> rows, Index b, Index layer_slot) const noexcept {
+    return rows.middle_rows(first_key(b, layer_slot), keys_per_layer(b));
+  }
+
  private:
   std::vector<Index> first_key_;
   std::vector<Index> keys_per_layer_;

@@ -1,5 +1,4 @@
 #pragma once
-#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +8,7 @@
 #include "embedpool/pooling/calibration.hpp"
 #include "embedpool/pooling/heads/batched_head.hpp"
 #include "embedpool/pooling/key_layout.hpp"
+#include "embedpool/pooling/key_rows.hpp"
 #include "embedpool/pooling/require_pushable.hpp"
 #include "embedpool/pooling/tokens/all_tokens.hpp"
 
@@ -59,7 +59,7 @@ class PoolingStream {
       pooling_.head.check(params, width, pooling_.slots(layers));
     if (given_ == nullptr) prepared_ = pooling_.template prepare<S>(params, executor);
     immediate_ = !keep_ && pooling_.layers.count(layers) == 1 && keys_are_rows(pooling_.tokens);
-    if (!immediate_) keys_ = padded_rows(key_memory_, layout_.rows());
+    if (!immediate_) keys_ = key_rows(key_memory_, layout_.rows(), width_);
   }
 
   // LayerSink
@@ -81,7 +81,7 @@ class PoolingStream {
     if (immediate_) return embed_rows(states);
     parallel_guarded(*executor_, segments_->size(), [&](Index b, Index) {
       const TextStates<T> text = states.text(b);
-      const Rows<S> keys = layer_keys(keys_, b, layer_slot);
+      const Rows<S> keys = layout_.layer(keys_, b, layer_slot);
       pooling_.tokens.read(text, keys);
       if (calibration_) calibration_->forward(layout_.kinds(b, layer_slot), keys);
     });
@@ -125,15 +125,15 @@ class PoolingStream {
     if (has_gradients_) throw ShapeError("Pooling: backward was called twice");
     require_equal("Pooling: backward", "rows of de", de.rows, segments_->size());
     require_equal("Pooling: backward", "columns of de", de.cols, pooling_.head.output_width(width_));
-    dkeys_ = padded_rows(dkey_memory_, layout_.rows());
+    dkeys_ = key_rows(dkey_memory_, layout_.rows(), width_);
     std::fill_n(dkeys_.data, dkeys_.rows * dkeys_.stride, S(0));
     std::vector<Rows<S>> dkeys;
-    for (Index b = 0; b < segments_->size(); ++b) dkeys.push_back(rows_of_text(dkeys_, b));
+    for (Index b = 0; b < segments_->size(); ++b) dkeys.push_back(layout_.text(dkeys_, b));
     backward_all<S>(pooling_.head, *params_, prepared(), all_keys(), kept_, de, dparams, dprepared, dkeys,
                     ExecutorRef(executor));
     if (calibration_)
       executor.parallel_for(segments_->size(),
-                            [&](Index b, Index) { calibration_->backward(layout_.kinds(b), rows_of_text(dkeys_, b)); });
+                            [&](Index b, Index) { calibration_->backward(layout_.kinds(b), layout_.text(dkeys_, b)); });
     has_gradients_ = true;
   }
 
@@ -148,7 +148,7 @@ class PoolingStream {
     const Index layer_slot = pooling_.layers.slot(layer, layers_);
     executor.parallel_for(segments_->size(), [&](Index b, Index) {
       const Index first = states.selection->first_row(b);
-      pooling_.tokens.backward(states.text(b), Rows<const S>(layer_keys(dkeys_, b, layer_slot)),
+      pooling_.tokens.backward(states.text(b), Rows<const S>(layout_.layer(dkeys_, b, layer_slot)),
                                dstates.middle_rows(first, states.selection->held(b).size()));
     });
   }
@@ -156,26 +156,14 @@ class PoolingStream {
   /// How many keys are stored: none for keys that go straight to the head.
   Index stored_keys() const noexcept { return keys_.rows; }
   /// The keys of text b after finish, calibrated, layer by layer; empty unless the stream stores them.
-  Keys<S> keys(Index b) const noexcept { return immediate_ ? Keys<S>{} : text_keys(std::as_const(keys_), b); }
+  Keys<S> keys(Index b) const noexcept { return immediate_ ? Keys<S>{} : stored(b); }
 
  private:
-  static constexpr Index alignment = 64 / static_cast<Index>(sizeof(S));
-
-  Rows<S> padded_rows(AlignedBuffer<S>& memory, Index rows) const {
-    const Index stride = (width_ + alignment - 1) / alignment * alignment;
-    return {memory.reserve(rows * stride), rows, width_, stride};
-  }
-  Rows<S> rows_of_text(Rows<S> rows, Index b) const noexcept {
-    return rows.middle_rows(layout_.first_key(b), layout_.keys(b));
-  }
-  Rows<S> layer_keys(Rows<S> rows, Index b, Index layer_slot) const noexcept {
-    return rows.middle_rows(layout_.first_key(b, layer_slot), layout_.keys_per_layer(b));
-  }
-  Keys<S> text_keys(Rows<S> rows, Index b) const noexcept { return {rows_of_text(rows, b), layout_.kinds(b)}; }
+  Keys<S> stored(Index b) const noexcept { return {layout_.text(keys_, b), layout_.kinds(b)}; }
 
   std::vector<Keys<S>> all_keys() const {
     std::vector<Keys<S>> texts;
-    for (Index b = 0; b < segments_->size(); ++b) texts.push_back(text_keys(keys_, b));
+    for (Index b = 0; b < segments_->size(); ++b) texts.push_back(stored(b));
     return texts;
   }
   const Prepared& prepared() const noexcept { return given_ ? *given_ : prepared_; }
@@ -190,29 +178,12 @@ class PoolingStream {
       std::vector<Keys<S>> texts(static_cast<std::size_t>(end - begin));
       scratch_.resize(std::max(scratch_.size(), texts.size()));
       parallel_guarded(*executor_, end - begin, [&](Index i, Index) {
-        texts[static_cast<std::size_t>(i)] =
-            rows_as_keys(states.text(begin + i), begin + i, scratch_[static_cast<std::size_t>(i)]);
+        const auto at = static_cast<std::size_t>(i);
+        texts[at] = keys_of_rows(pooling_.tokens, calibration_, states.text(begin + i), layout_.kinds(begin + i), scratch_[at]);
       });
       forward_all<S>(pooling_.head, *params_, prepared(), texts, batch_,
                      rows_of(embeddings_).middle_rows(begin, end - begin), ExecutorRef(*executor_));
     }
-  }
-
-  /// The rows themselves where the head can take them as they are, else read and calibrated into `scratch`.
-  template <Element T>
-  Keys<S> rows_as_keys(const TextStates<T>& text, Index b, AlignedBuffer<S>& scratch) {
-    if constexpr (std::same_as<T, S>) {
-      if (text.is_packed() && !calibration_) {
-        const Interval needed = reads(text.shape());
-        const Rows<const S> rows = text.packed().middle_rows(needed.begin - text.held().begin, needed.size());
-        const bool aligned = reinterpret_cast<std::uintptr_t>(rows.data) % 64 == 0 && rows.stride % alignment == 0;
-        if (aligned) return {rows, layout_.kinds(b)};
-      }
-    }
-    const Rows<S> rows = padded_rows(scratch, layout_.keys(b));
-    pooling_.tokens.read(text, rows);
-    if (calibration_) calibration_->forward(layout_.kinds(b), rows);
-    return {rows, layout_.kinds(b)};
   }
 
   Pooling pooling_;

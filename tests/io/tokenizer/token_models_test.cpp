@@ -3,7 +3,6 @@
 
 #include <random>
 
-#include "embedpool/io/tokenizer/merge_rule.hpp"
 #include "embedpool/io/tokenizer/token_model.hpp"
 
 using namespace embedpool::io::tokenizing;
@@ -28,7 +27,7 @@ using Rules = std::vector<std::pair<const char*, const char*>>;
 Bpe bpe_of(const std::shared_ptr<const Vocabulary>& vocabulary, const Rules& rules, Bpe::Options options = {}) {
   Bpe bpe(vocabulary, options, rules.size());
   std::size_t rank = 0;
-  for (const auto& [left, right] : rules) add_merge(bpe, *vocabulary, left, right, options.continuing_prefix, rank++, true);
+  for (const auto& [left, right] : rules) bpe.merges().add(*vocabulary, left, right, options.continuing_prefix, rank++, true);
   return bpe;
 }
 
@@ -94,7 +93,7 @@ TEST_CASE("scanning and heap agree with the definition of BPE at every length") 
   }
   const auto v = vocabulary_of(names);
   Bpe bpe(v, {}, rules.size());
-  for (std::uint32_t r = 0; r < rules.size(); ++r) bpe.add_merge(rules[r][0], rules[r][1], rules[r][2], r, true);
+  for (std::uint32_t r = 0; r < rules.size(); ++r) bpe.merges().add(rules[r][0], rules[r][1], rules[r][2], r, true);
   for (std::size_t length = 1; length < 120; ++length) {
     std::string word;
     std::vector<TokenId> symbols;

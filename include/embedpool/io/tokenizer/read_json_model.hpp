@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "embedpool/io/tokenizer/json_node.hpp"
-#include "embedpool/io/tokenizer/merge_rule.hpp"
 #include "embedpool/io/tokenizer/tokenizer_parts.hpp"
 
 namespace embedpool::io::tokenizing {
@@ -71,7 +70,7 @@ inline Bpe read_bpe(const JsonNode& model, TokenizerParts& parts) {
   for (const Json& merge : merges) {
     model.made_at("merges[" + std::to_string(rank) + "]", [&] {
       const auto [left, right] = sides_of_merge(merge);
-      add_merge(bpe, *parts.vocabulary, left, right, prefix, rank, true);
+      bpe.merges().add(*parts.vocabulary, left, right, prefix, rank, true);
     });
     ++rank;
   }

@@ -9,7 +9,6 @@
 
 #include "embedpool/io/gguf.hpp"
 #include "embedpool/io/tokenizer/gguf_patterns.hpp"
-#include "embedpool/io/tokenizer/merge_rule.hpp"
 #include "embedpool/io/tokenizer/tokenizer_parts.hpp"
 
 namespace embedpool::io::tokenizing {
@@ -108,7 +107,7 @@ class GgufTokenizerReader {
       if (space == std::string_view::npos || space + 1 == merges[rank].size())
         file_.fail("tokenizer.ggml.merges", place + " must be two tokens");
       try {
-        add_merge(bpe, *parts_.vocabulary, merges[rank].substr(0, space), merges[rank].substr(space + 1), "", rank, false);
+        bpe.merges().add(*parts_.vocabulary, merges[rank].substr(0, space), merges[rank].substr(space + 1), "", rank, false);
       } catch (const std::invalid_argument& error) {
         file_.fail("tokenizer.ggml.merges", place + " " + error.what());
       }
