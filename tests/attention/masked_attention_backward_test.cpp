@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "attention/every_mask.hpp"
 #include "embedpool/attention/masked_attention_backward.hpp"
 #include "embedpool/core/matrix.hpp"
 #include "embedpool/testing/gradient_check.hpp"
@@ -7,6 +8,7 @@
 #include "kernels/random_values.hpp"
 
 using namespace embedpool;
+using embedpool::test::for_every_mask;
 
 namespace {
 
@@ -64,18 +66,6 @@ Segments texts_of(std::initializer_list<Index> lengths) {
 
 RowSelection last_third(const Segments& segments) {
   return {segments, [](const TextShape& shape) { return Interval{shape.tokens - 1 - shape.tokens / 3, shape.tokens}; }};
-}
-
-template <class F>
-void for_every_mask(F&& f) {
-  f(Causal{});
-  f(Bidirectional{});
-  f(CausalWindow{9});
-  f(CausalWindowInclusive{64});
-  f(BidirectionalWindow{3});
-  f(BidirectionalWindowExclusive{70});
-  f(PrefixBidirectional{});
-  f(Intersection{Causal{}, BidirectionalWindow{20}});
 }
 
 const AttentionShape shapes[] = {{4, 2, 8, 0.35}, {2, 2, 24, 0.2}, {3, 1, 80, 0.1}, {1, 1, 5, 1.0}};

@@ -2,10 +2,12 @@
 
 #include <cmath>
 
+#include "attention/every_mask.hpp"
 #include "embedpool/attention/masked_attention.hpp"
 #include "kernels/random_values.hpp"
 
 using namespace embedpool;
+using embedpool::test::for_every_mask;
 
 namespace {
 
@@ -37,18 +39,6 @@ struct Problem {
 
 const std::vector<TextShape> ragged{TextShape::bare(1), TextShape{67, {9, 60}, 9}, TextShape::bare(5),
                                     TextShape::bare(130), TextShape{17, {4, 17}, 4}};
-
-template <class F>
-void for_every_mask(F&& f) {
-  f(Causal{});
-  f(Bidirectional{});
-  f(CausalWindow{9});
-  f(CausalWindowInclusive{64});
-  f(BidirectionalWindow{3});
-  f(BidirectionalWindowExclusive{70});
-  f(PrefixBidirectional{});
-  f(Intersection{Causal{}, BidirectionalWindow{20}});
-}
 
 }  // namespace
 

@@ -11,8 +11,10 @@
 #include "embedpool/pooling/padded.hpp"
 #include "embedpool/pooling/pooling.hpp"
 #include "embedpool/testing/hidden_states.hpp"
+#include "support/refused.hpp"
 
 using namespace embedpool;
+using embedpool::test::refusal;
 
 namespace {
 
@@ -154,16 +156,6 @@ struct Counting : std::pmr::memory_resource {
   }
   bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
 };
-
-template <class Action>
-std::string refusal(Action&& action) {
-  try {
-    action();
-  } catch (const ShapeError& error) {
-    return error.what();
-  }
-  return "";
-}
 
 }  // namespace
 

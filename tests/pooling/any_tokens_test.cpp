@@ -9,6 +9,7 @@
 #include "embedpool/pooling/tokens/second_copy.hpp"
 #include "embedpool/pooling/tokens/skip_first.hpp"
 #include "embedpool/testing/hidden_states.hpp"
+#include "support/refused.hpp"
 
 using namespace embedpool;
 
@@ -41,12 +42,7 @@ std::string difference(const A& a, const B& b) {
 }
 
 std::string refusal(std::string_view names) {
-  try {
-    AnyTokens::parse(names);
-  } catch (const ShapeError& error) {
-    return error.what();
-  }
-  return "";
+  return test::refusal([&] { AnyTokens::parse(names); });
 }
 
 }  // namespace

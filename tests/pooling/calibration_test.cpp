@@ -11,8 +11,10 @@
 #include "embedpool/pooling/tokens/last_token.hpp"
 #include "embedpool/pooling/tokens/token_mean.hpp"
 #include "embedpool/testing/hidden_states.hpp"
+#include "support/refused.hpp"
 
 using namespace embedpool;
+using embedpool::test::refusal;
 
 namespace {
 
@@ -44,15 +46,6 @@ struct TwoPasses {
         (centred.rowwise() - shift).cwiseAbs2().colwise().mean().cwiseSqrt().cwiseInverse();
   }
 };
-
-std::string refusal(const auto& action) {
-  try {
-    action();
-  } catch (const ShapeError& error) {
-    return error.what();
-  }
-  return "";
-}
 
 }  // namespace
 

@@ -3,8 +3,10 @@
 #include <doctest/doctest.h>
 
 #include "embedpool/pooling/any_layers.hpp"
+#include "support/refused.hpp"
 
 using namespace embedpool;
+using embedpool::test::refusal;
 
 namespace {
 
@@ -22,15 +24,6 @@ std::vector<Index> wanted(const Policy& policy, Index layers) {
 }
 using Layers = std::vector<Index>;
 
-std::string message(const auto& action) {
-  try {
-    action();
-  } catch (const ShapeError& error) {
-    return error.what();
-  }
-  return "";
-}
-
 }  // namespace
 
 TEST_CASE("each policy wants its layers and numbers them in rising order") {
@@ -44,14 +37,14 @@ TEST_CASE("each policy wants its layers and numbers them in rising order") {
 }
 
 TEST_CASE("a layer that the model has not is refused by name") {
-  CHECK(message([] { OneLayer{4}.check(3); }) == "OneLayer: layer must be in [0, 3], got 4");
-  CHECK(message([] { OneLayer{-1}.check(3); }) == "OneLayer: layer must be in [0, 3], got -1");
-  CHECK(message([] { LayerRange{1, 4}.check(3); }) == "LayerRange: last must be in [0, 3], got 4");
-  CHECK(message([] { LayerRange{3, 2}.check(3); }) == "LayerRange: first must be in [0, 2], got 3");
-  CHECK(message([] { LayerList{{1, 9}}.check(3); }) == "LayerList: layer must be in [0, 3], got 9");
-  CHECK(message([] { LayerList{{1, 2, 1}}.check(3); }) == "LayerList: layer 1 is named twice");
-  CHECK(message([] { LayerList{}.check(3); }) == "LayerList: names no layer");
-  CHECK(message([] { EveryLayer{}.check(0); }).starts_with("EveryLayer: layers of the model"));
+  CHECK(refusal([] { OneLayer{4}.check(3); }) == "OneLayer: layer must be in [0, 3], got 4");
+  CHECK(refusal([] { OneLayer{-1}.check(3); }) == "OneLayer: layer must be in [0, 3], got -1");
+  CHECK(refusal([] { LayerRange{1, 4}.check(3); }) == "LayerRange: last must be in [0, 3], got 4");
+  CHECK(refusal([] { LayerRange{3, 2}.check(3); }) == "LayerRange: first must be in [0, 2], got 3");
+  CHECK(refusal([] { LayerList{{1, 9}}.check(3); }) == "LayerList: layer must be in [0, 3], got 9");
+  CHECK(refusal([] { LayerList{{1, 2, 1}}.check(3); }) == "LayerList: layer 1 is named twice");
+  CHECK(refusal([] { LayerList{}.check(3); }) == "LayerList: names no layer");
+  CHECK(refusal([] { EveryLayer{}.check(0); }).starts_with("EveryLayer: layers of the model"));
 }
 
 TEST_CASE("layers are chosen by name at run time") {
@@ -64,7 +57,7 @@ TEST_CASE("layers are chosen by name at run time") {
 TEST_CASE("names that are no layers are refused with the part that is wrong") {
   for (const std::string names : {"", "first", "1,", "1,,2", "-1", "3-1", "2-", "1-x", "99999999999999999999", "1-9999999"}) {
     CAPTURE(names);
-    CHECK(message([&] { AnyLayers::parse(names); }).find("is not a layer") != std::string::npos);
+    CHECK(refusal([&] { AnyLayers::parse(names); }).find("is not a layer") != std::string::npos);
   }
-  CHECK(message([] { AnyLayers::parse("1,x,3"); }).starts_with("layers \"1,x,3\": \"x\" is not a layer"));
+  CHECK(refusal([] { AnyLayers::parse("1,x,3"); }).starts_with("layers \"1,x,3\": \"x\" is not a layer"));
 }

@@ -14,8 +14,10 @@
 #include "embedpool/pooling/tokens/prompt_excluded.hpp"
 #include "embedpool/pooling/tokens/token_mean.hpp"
 #include "embedpool/testing/hidden_states.hpp"
+#include "support/refused.hpp"
 
 using namespace embedpool;
+using embedpool::test::refusal;
 
 namespace {
 
@@ -57,16 +59,6 @@ struct LastFirst {
 const Identity::Params<float> nothing;  // Identity has nothing to learn
 
 Segments two_texts() { return Segments::from_offsets(std::vector<Index>{0, 2, 5}); }
-
-template <class Action>
-std::string refusal(Action&& action) {
-  try {
-    action();
-  } catch (const ShapeError& error) {
-    return error.what();
-  }
-  return "";
-}
 
 }  // namespace
 

@@ -8,6 +8,17 @@
 
 namespace embedpool::test {
 
+/// The message of the Error that `action` throws; empty when it throws none.
+template <class Error = ShapeError, class Action>
+std::string refusal(Action&& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
 /// Checks that `action` throws an Error whose message is one line that names every culprit.
 template <class Error = FileError, class Action>
 void refused(Action&& action, const std::vector<std::string>& culprits) {

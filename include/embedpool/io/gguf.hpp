@@ -12,7 +12,7 @@
 #include "embedpool/io/gguf_value.hpp"
 #include "embedpool/io/read_gguf_value.hpp"
 #include "embedpool/io/mapped_file.hpp"
-#include "embedpool/io/tensor.hpp"
+#include "embedpool/io/named_tensors.hpp"
 
 namespace embedpool::io {
 
@@ -24,7 +24,7 @@ namespace embedpool::io {
 ///
 /// Errors  FileError naming file, key or tensor, and cause
 /// Source  docs/gguf.md of ggml-org/ggml
-class GgufFile {
+class GgufFile : public NamedTensors {
  public:
   static GgufFile open(const std::filesystem::path& path) {
     auto file = MappedFile::open(path);
@@ -33,7 +33,7 @@ class GgufFile {
 
   /// From memory that `owner` keeps alive; `name` is for messages.
   GgufFile(std::span<const std::byte> bytes, std::string name, std::shared_ptr<const void> owner = nullptr)
-      : name_(std::move(name)), owner_(std::move(owner)) {
+      : NamedTensors(std::move(name)), owner_(std::move(owner)) {
     ByteReader reader(bytes, name_);
     if (reader.left() < 4 || reader.read_text(4, "magic") != "GGUF") throw FileError(name_, "magic", "not a GGUF file");
     version_ = reader.read<std::uint32_t>("version");
@@ -49,18 +49,8 @@ class GgufFile {
     read_tensors(reader, bytes, tensor_count);
   }
 
-  const std::string& name() const noexcept { return name_; }
   std::uint32_t version() const noexcept { return version_; }
-  const std::map<std::string, Tensor>& tensors() const noexcept { return tensors_; }
   const std::map<std::string, GgufValue, std::less<>>& metadata() const noexcept { return metadata_; }
-  const Tensor* find(std::string_view tensor) const {
-    const auto found = tensors_.find(std::string(tensor));
-    return found == tensors_.end() ? nullptr : &found->second;
-  }
-  const Tensor& at(std::string_view tensor) const {
-    if (const Tensor* found = find(tensor)) return *found;
-    throw FileError(name_, "tensor " + std::string(tensor), "missing");
-  }
 
   bool has(std::string_view key) const { return metadata_.find(key) != metadata_.end(); }
 
@@ -186,11 +176,9 @@ class GgufFile {
         places[i].tensor->fail("shares bytes with tensor " + places[i - 1].tensor->name);
   }
 
-  std::string name_;
   std::shared_ptr<const void> owner_;
   std::uint32_t version_ = 0;
   std::map<std::string, GgufValue, std::less<>> metadata_;
-  std::map<std::string, Tensor> tensors_;
 };
 
 }  // namespace embedpool::io

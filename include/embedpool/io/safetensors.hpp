@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "embedpool/io/json.hpp"
-#include "embedpool/io/tensor.hpp"
+#include "embedpool/io/named_tensors.hpp"
 
 namespace embedpool::io {
 
@@ -19,7 +19,7 @@ namespace embedpool::io {
 ///
 /// Errors  FileError naming file, tensor and cause
 /// Source  the format's description in huggingface/safetensors, README
-class SafetensorsFile {
+class SafetensorsFile : public NamedTensors {
  public:
   static SafetensorsFile open(const std::filesystem::path& path) {
     auto file = MappedFile::open(path);
@@ -28,7 +28,7 @@ class SafetensorsFile {
 
   /// From memory that `owner` keeps alive; `name` is for messages.
   SafetensorsFile(std::span<const std::byte> bytes, std::string name, std::shared_ptr<const void> owner = nullptr)
-      : name_(std::move(name)) {
+      : NamedTensors(std::move(name)) {
     constexpr std::size_t length_bytes = 8;
     if (bytes.size() < length_bytes) throw FileError(name_, "header", "the file ends inside the header length");
     std::uint64_t header_bytes = 0;
@@ -46,18 +46,7 @@ class SafetensorsFile {
     refuse_overlap(data.size());
   }
 
-  const std::string& name() const noexcept { return name_; }
-  const std::map<std::string, Tensor>& tensors() const noexcept { return tensors_; }
   const std::map<std::string, std::string>& metadata() const noexcept { return metadata_; }
-  const Tensor* find(std::string_view tensor) const {
-    const auto found = tensors_.find(std::string(tensor));
-    return found == tensors_.end() ? nullptr : &found->second;
-  }
-  /// Errors: FileError when it is not there.
-  const Tensor& at(std::string_view tensor) const {
-    if (const Tensor* found = find(tensor)) return *found;
-    throw FileError(name_, "tensor " + std::string(tensor), "missing");
-  }
 
  private:
   static constexpr std::uint64_t header_limit = 100'000'000;  // that of the reference implementation
@@ -141,8 +130,6 @@ class SafetensorsFile {
     std::uint64_t begin, end;
     std::string name;
   };
-  std::string name_;
-  std::map<std::string, Tensor> tensors_;
   std::map<std::string, std::string> metadata_;
   std::vector<Extent> extents_;
 };

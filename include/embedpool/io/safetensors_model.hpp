@@ -14,7 +14,7 @@ namespace embedpool::io {
 ///
 /// Errors  FileError naming file and tensor: neither is there, an index that names a file outside the directory, a
 ///         tensor that its shard does not hold or that no shard was listed for
-class SafetensorsModel {
+class SafetensorsModel : public NamedTensors {
  public:
   static SafetensorsModel open(const std::filesystem::path& directory) {
     const auto single = directory / "model.safetensors";
@@ -27,21 +27,11 @@ class SafetensorsModel {
     return model;
   }
 
-  const std::map<std::string, Tensor>& tensors() const noexcept { return tensors_; }
-  const Tensor* find(std::string_view tensor) const {
-    const auto found = tensors_.find(std::string(tensor));
-    return found == tensors_.end() ? nullptr : &found->second;
-  }
-  /// Errors: FileError when it is not there.
-  const Tensor& at(std::string_view tensor) const {
-    if (const Tensor* found = find(tensor)) return *found;
-    throw FileError(name_, "tensor " + std::string(tensor), "missing");
-  }
-
  private:
-  explicit SafetensorsModel(std::string name) : name_(std::move(name)) {}
+  explicit SafetensorsModel(std::string name) : NamedTensors(std::move(name)) {}
 
-  SafetensorsModel(const std::filesystem::path& directory, const std::filesystem::path& index) : name_(index.string()) {
+  SafetensorsModel(const std::filesystem::path& directory, const std::filesystem::path& index)
+      : NamedTensors(index.string()) {
     std::map<std::string, SafetensorsFile> shards;
     for (const auto& [tensor, shard] : safetensors_index(read_json(index), name_)) {
       auto opened = shards.find(shard);
@@ -49,9 +39,6 @@ class SafetensorsModel {
       tensors_.emplace(tensor, opened->second.at(tensor));
     }
   }
-
-  std::string name_;
-  std::map<std::string, Tensor> tensors_;
 };
 
 }  // namespace embedpool::io

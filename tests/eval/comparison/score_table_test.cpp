@@ -6,22 +6,15 @@
 
 #include "embedpool/eval/comparison/spread.hpp"
 #include "embedpool/eval/comparison/stars.hpp"
+#include "support/refused.hpp"
 
 using namespace embedpool;
+using embedpool::test::refusal;
 
 namespace {
 
 ScoreTable two_by_three() {
   return ScoreTable({"mean", "last"}, {{"sts", "S1", "m"}, {"retrieval", "R1", "m"}, {"sts", "S2", "m"}}, 2);
-}
-
-std::string message_of(const auto& action) {
-  try {
-    action();
-  } catch (const ShapeError& error) {
-    return error.what();
-  }
-  return "";
 }
 
 }  // namespace
@@ -49,7 +42,7 @@ TEST_CASE("a score that is missing is an error that names system, seed and data 
     for (Index t = 0; t < 3; ++t)
       for (Index k = 0; k < 2; ++k)
         if (!(s == 1 && t == 2 && k == 1)) table.add(s, t, k, 0.5, {});
-  const std::string message = message_of([&] { table.require_complete(); });
+  const std::string message = refusal([&] { table.require_complete(); });
   CAPTURE(message);
   for (const char* part : {"'last'", "seed 1", "S2", "missing"}) CHECK(message.find(part) != std::string::npos);
   table.add(1, 2, 1, 0.5, {});
@@ -59,11 +52,11 @@ TEST_CASE("a score that is missing is an error that names system, seed and data 
 TEST_CASE("scores that stand twice, are no number or have other items than those of other systems are refused by name") {
   ScoreTable table = two_by_three();
   table.add(0, 0, 0, 0.5, {1, 2});
-  CHECK(message_of([&] { table.add(0, 0, 0, 0.5, {1, 2}); }).find("stands twice") != std::string::npos);
+  CHECK(refusal([&] { table.add(0, 0, 0, 0.5, {1, 2}); }).find("stands twice") != std::string::npos);
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  CHECK(message_of([&] { table.add(0, 1, 0, nan, {}); }).find("R1 is not a finite number") != std::string::npos);
-  CHECK(message_of([&] { table.add(0, 1, 0, 0, {nan}); }).find("R1 is not a finite number") != std::string::npos);
-  const std::string items = message_of([&] { table.add(1, 0, 1, 0.5, {1}); });
+  CHECK(refusal([&] { table.add(0, 1, 0, nan, {}); }).find("R1 is not a finite number") != std::string::npos);
+  CHECK(refusal([&] { table.add(0, 1, 0, 0, {nan}); }).find("R1 is not a finite number") != std::string::npos);
+  const std::string items = refusal([&] { table.add(1, 0, 1, 0.5, {1}); });
   CHECK(items.find("system 'last', seed 1, on S1 has 1 items, that of mean has 2") != std::string::npos);
   CHECK_THROWS_AS(table.add(2, 0, 0, 0, {}), ShapeError);
   CHECK_THROWS_AS(ScoreTable({"a", "b", "a"}, {{"sts", "S", "m"}}, 1), ShapeError);

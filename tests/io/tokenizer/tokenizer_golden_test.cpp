@@ -72,6 +72,20 @@ std::string without(std::string name, const std::string& ending) {
 }
 bool is_byte_level(const Tokenizer& tokenizer) { return tokenizer.parts().kind == "BPE, byte level"; }
 
+/// Every tokenizer of the folder whose file ends so.
+void check_files(const std::string& ending) {
+  int files = 0;
+  for (const auto& entry : fs::directory_iterator(folder())) {
+    const std::string name = without(entry.path().filename().string(), ending);
+    if (name.empty()) continue;
+    CAPTURE(name);
+    const Tokenizer tokenizer = Tokenizer::open(entry.path());
+    check_all(tokenizer, name, is_byte_level(tokenizer));
+    ++files;
+  }
+  CHECK(files > 0);
+}
+
 /// The path in an environment variable, when it names something that exists.
 std::optional<fs::path> model_file(const char* variable) {
   const char* path = std::getenv(variable);
@@ -82,29 +96,11 @@ std::optional<fs::path> model_file(const char* variable) {
 }  // namespace
 
 TEST_CASE("ids of tokenizer.json files equal the recorded ones") {
-  int files = 0;
-  for (const auto& entry : fs::directory_iterator(folder())) {
-    const std::string name = without(entry.path().filename().string(), ".tokenizer.json");
-    if (name.empty()) continue;
-    CAPTURE(name);
-    const Tokenizer tokenizer = Tokenizer::open(entry.path());
-    check_all(tokenizer, name, is_byte_level(tokenizer));
-    ++files;
-  }
-  CHECK(files > 0);
+  check_files(".tokenizer.json");
 }
 
 TEST_CASE("ids of GGUF tokenizers equal the recorded ones") {
-  int files = 0;
-  for (const auto& entry : fs::directory_iterator(folder())) {
-    const std::string name = without(entry.path().filename().string(), ".gguf");
-    if (name.empty()) continue;
-    CAPTURE(name);
-    const Tokenizer tokenizer = Tokenizer::open(entry.path());
-    check_all(tokenizer, name, is_byte_level(tokenizer));
-    ++files;
-  }
-  CHECK(files > 0);
+  check_files(".gguf");
 }
 
 TEST_CASE("ids of SmolLM2 equal the recorded ones") {

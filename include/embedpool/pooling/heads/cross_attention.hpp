@@ -2,6 +2,7 @@
 #include "embedpool/pooling/concepts.hpp"
 #include "embedpool/pooling/heads/batched_head.hpp"
 #include "embedpool/pooling/heads/cross_attention_batch.hpp"
+#include "embedpool/pooling/heads/layer_table.hpp"
 
 namespace embedpool {
 
@@ -71,10 +72,7 @@ struct CrossAttention {
   void check(const Params<S>& p, Index width, Index slots) const {
     require_equal("CrossAttention head", "width of the query", p.query.cols(), width);
     require_in("CrossAttention head", "queries", p.query.rows(), 1, Index(1) << 24);
-    if (layer_table) {
-      require_equal("CrossAttention head", "width of the layer table", p.table.cols(), width);
-      require_in("CrossAttention head", "kinds of keys", slots, 1, p.table.rows());
-    }
+    if (layer_table) head_math::check_layer_table("CrossAttention head", p.table, width, slots);
     head_math::check_torch_attention("CrossAttention head", p.attend, width, heads);
     require_equal("CrossAttention head", "rows of mlp.0.weight", p.mlp.rows(), width);
     require_equal("CrossAttention head", "columns of mlp.0.weight", p.mlp.cols(), width);
@@ -84,7 +82,7 @@ struct CrossAttention {
   template <Real S>
   RowVector<S> forward(const Params<S>& p, const Keys<S>& keys, Cache<S>& c) const {
     c.attend.x = p.query;
-    c.attend.y = tabled(p, keys);
+    c.attend.y = head_math::add_layer_table(keys, layer_table ? &p.table : nullptr);
     c.a = head_math::torch_attention(p.attend, heads, c.attend).colwise().mean();
     return c.e = behind_attention(p, keys, c.a);
   }
@@ -104,8 +102,7 @@ struct CrossAttention {
     head_math::torch_attention_backward<S>(p.attend, heads, c.attend, da.replicate(p.query.rows(), 1), dp.attend,
                                            dquery, dh);
     dp.query += dquery;
-    if (layer_table)
-      for (Index k = 0; k < dh.rows(); ++k) dp.table.row(keys.slot[static_cast<std::size_t>(k)]) += dh.row(k);
+    if (layer_table) head_math::layer_table_backward(keys, dh, dp.table);
     as_eigen(dkeys) += dh;
   }
 
@@ -137,14 +134,6 @@ struct CrossAttention {
   }
 
  private:
-  /// The keys, with the rows of the layer table added to them.
-  template <Real S>
-  Matrix<S> tabled(const Params<S>& p, const Keys<S>& keys) const {
-    Matrix<S> h = as_eigen(keys.rows);
-    if (layer_table)
-      for (Index k = 0; k < h.rows(); ++k) h.row(k) += p.table.row(keys.slot[static_cast<std::size_t>(k)]);
-    return h;
-  }
   template <Real S>
   RowVector<S> behind_attention(const Params<S>& p, const Keys<S>& keys, const RowVector<S>& a) const {
     const RowVector<S> mapped = head_math::plain_nt(a, p.mlp) + p.mlp_bias;

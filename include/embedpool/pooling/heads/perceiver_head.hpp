@@ -1,6 +1,7 @@
 #pragma once
 #include "embedpool/pooling/concepts.hpp"
 #include "embedpool/pooling/heads/batched_head.hpp"
+#include "embedpool/pooling/heads/layer_table.hpp"
 #include "embedpool/pooling/heads/perceiver_batch.hpp"
 
 namespace embedpool {
@@ -86,17 +87,14 @@ struct PerceiverHead {
   void check(const Params<S>& p, Index width, Index slots) const {
     require_equal("PerceiverHead", "width of the latents", p.latents.cols(), width);
     require_in("PerceiverHead", "latents", p.latents.rows(), 1, Index(1) << 24);
-    if (layer_table) {
-      require_equal("PerceiverHead", "width of the layer table", p.table.cols(), width);
-      require_in("PerceiverHead", "kinds of keys", slots, 1, p.table.rows());
-    }
+    if (layer_table) head_math::check_layer_table("PerceiverHead", p.table, width, slots);
     head_math::check_cross_attend("PerceiverHead", p.attend, width, heads);
     head_math::check_geglu("PerceiverHead", p.feed_forward, width);
   }
 
   template <Real S>
   RowVector<S> forward(const Params<S>& p, const Keys<S>& keys, Cache<S>& c) const {
-    const Matrix<S> h = tabled(p, keys);  // [n, D]
+    const Matrix<S> h = head_math::add_layer_table(keys, layer_table ? &p.table : nullptr);  // [n, D]
     c.attend.yn = head_math::layer_norm(h, p.attend.hidden_gain, p.attend.hidden_bias, c.hidden_norm);
     c.attend.xn = head_math::layer_norm(p.latents, p.attend.latent_gain, p.attend.latent_bias, c.latent_norm);
     Matrix<S> x = head_math::cross_attend(p.attend, heads, c.attend);  // [r, D]
@@ -117,8 +115,7 @@ struct PerceiverHead {
                                                  dp.attend.latent_gain, dp.attend.latent_bias);
     const Matrix<S> dh = head_math::layer_norm_backward(c.hidden_norm, p.attend.hidden_gain, dh_normed,
                                                         dp.attend.hidden_gain, dp.attend.hidden_bias);  // [n, D]
-    if (layer_table)
-      for (Index k = 0; k < dh.rows(); ++k) dp.table.row(keys.slot[static_cast<std::size_t>(k)]) += dh.row(k);
+    if (layer_table) head_math::layer_table_backward(keys, dh, dp.table);
     as_eigen(dkeys) += dh;
     if (residual == Residual::latents) {
       dp.latents += dx;
@@ -174,14 +171,6 @@ struct PerceiverHead {
 
  private:
   head_math::PerceiverOptions options() const { return {heads, layer_table, residual == Residual::pooled}; }
-  /// The keys, with the rows of the layer table added to them.
-  template <Real S>
-  Matrix<S> tabled(const Params<S>& p, const Keys<S>& keys) const {
-    Matrix<S> h = as_eigen(keys.rows);
-    if (layer_table)
-      for (Index k = 0; k < h.rows(); ++k) h.row(k) += p.table.row(keys.slot[static_cast<std::size_t>(k)]);
-    return h;
-  }
 };
 static_assert(BatchTrainedHead<PerceiverHead, float> && BatchTrainedHead<PerceiverHead, double>);
 

@@ -4,6 +4,7 @@
 #include <concepts>
 
 #include "embedpool/core/layer_states.hpp"
+#include "embedpool/pooling/tokens/one_key.hpp"
 
 namespace embedpool {
 
@@ -64,5 +65,23 @@ constexpr void weighted_sum_backward(const TextStates<T>& states, const Weight& 
     for (std::size_t j = 0; j < de.size(); ++j) dh[j] += w * de[j];
   }
 }
+
+/// What readers have in common that are a weighted sum: one derives from it as WeightedSumOf<Itself>, and says weight(t)
+/// and divisor(n).
+///
+///   key = sum_t weight(t) h_t / divisor(n)          dh_t += weight(t) / divisor(n) dkey
+template <class Reader>
+struct WeightedSumOf : OneKey {
+  using WeightedSum = Reader;
+
+  template <Element T, Real S>
+  constexpr void read(const TextStates<T>& states, Rows<S> out) const noexcept {
+    weighted_sum(states, Reader::weight, Reader::divisor(states.shape().tokens), out.row(0));
+  }
+  template <Element T, Real S>
+  constexpr void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
+    weighted_sum_backward(states, Reader::weight, Reader::divisor(states.shape().tokens), dout.row(0), dstates);
+  }
+};
 
 }  // namespace embedpool
