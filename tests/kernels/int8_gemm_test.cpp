@@ -4,48 +4,29 @@
 #include <limits>
 #include <string>
 
-#include "embedpool/kernels/int8/int8_gemm.hpp"
 #include "embedpool/testing/shuffled_executor.hpp"
-#include "kernels/random_values.hpp"
+#include "kernels/int8_weights.hpp"
 
 using namespace embedpool;
+using embedpool::test::as_rows;
+using embedpool::test::int8_formats;
+using embedpool::test::StoredWeights;
 
 namespace {
 
 constexpr Index width = simd::Tile<float>::width;
 
-/// Random weights in their storage format.
-struct Weights {
-  std::vector<std::byte> blocks;
-  WeightView view;
-
-  Weights(Format format, Index rows, Index cols, unsigned seed)
-      : blocks(test::random_blocks(format, rows * cols / info(format).block_values, seed)),
-        view{blocks.data(), format, rows, cols} {}
-};
-
-std::vector<Format> supported_formats() {
-  std::vector<Format> formats;
-  for (const Format format : test::every_format)
-    if (int8_supports(format)) formats.push_back(format);
-  return formats;
-}
-
-Rows<const float> rows_of(const std::vector<float>& values, Index rows) {
-  return {values.data(), rows, static_cast<Index>(values.size()) / rows};
-}
-
 template <class E = SerialExecutor>
 std::vector<float> product(const std::vector<float>& a, Index rows, const WeightView& w, E&& executor = E{}) {
   std::vector<float> c(static_cast<std::size_t>(rows * w.rows), -1.0f);
-  int8_gemm_nt(rows_of(a, rows), w, StoreTo<float>{Rows<float>(c.data(), rows, w.rows)}, executor);
+  int8_gemm_nt(as_rows(a, rows), w, StoreTo<float>{Rows<float>(c.data(), rows, w.rows)}, executor);
   return c;
 }
 
 std::vector<float> defined_product(const std::vector<float>& a, Index rows, const WeightView& w) {
   SerialExecutor executor;
   std::vector<float> c(static_cast<std::size_t>(rows * w.rows));
-  scalar::int8_gemm_nt(quantize_rows(rows_of(a, rows), executor), w, Rows<float>(c.data(), rows, w.rows));
+  scalar::int8_gemm_nt(quantize_rows(as_rows(a, rows), executor), w, Rows<float>(c.data(), rows, w.rows));
   return c;
 }
 
@@ -57,89 +38,19 @@ bool same_values(const std::vector<float>& a, const std::vector<float>& b) {
 
 }  // namespace
 
-TEST_CASE("formats of 32 values with one scale are supported, others are not") {
-  for (const Format format : {Format::Q4_0, Format::Q4_1, Format::Q5_0, Format::Q5_1, Format::Q8_0, Format::Q4_K,
-                              Format::Q5_K, Format::IQ4_NL, Format::IQ4_XS})
-    CHECK(int8_supports(format));
-  for (const Format format :
-       {Format::F64, Format::F32, Format::F16, Format::BF16, Format::Q2_K, Format::Q3_K, Format::Q6_K})
-    CHECK_FALSE(int8_supports(format));
-}
-
-TEST_CASE("integers, scales and offsets of a block give the weights that the format defines") {
-  for (const Format format : supported_formats()) {
-    CAPTURE(std::string(info(format).name));
-    const Weights w(format, 3, 512, 1);
-    std::vector<float> decoded(512);
-    for (Index n = 0; n < 3; ++n) {
-      decode_row(w.view, n, decoded.data());
-      for (Index b = 0; b < 16; ++b) {
-        const int8::IntegerBlock block = int8::read_integers(w.view, n, b);
-        const int8::IntegerFormat kind = int8::integer_format(format);
-        for (Index k = 0; k < 32; ++k) {
-          REQUIRE(block.scale * static_cast<float>(block.q[k]) + block.offset ==
-                  decoded[static_cast<std::size_t>(32 * b + k)]);
-          REQUIRE((block.q[k] + kind.zero >= 0 && block.q[k] + kind.zero < 1 << kind.bits));
-        }
-        if (!kind.has_offset) REQUIRE(block.offset == 0.0f);
-      }
-    }
-  }
-}
-
-TEST_CASE("activations are quantised to the nearest of 255 steps, registers and definition to the bit") {
-  SerialExecutor executor;
-  auto a = test::random_values<float>(5 * 96, 2);
-  for (Index i = 0; i < 96; ++i) a[static_cast<std::size_t>(i)] *= 1e30f;     // large
-  for (Index i = 96; i < 192; ++i) a[static_cast<std::size_t>(i)] *= 1e-30f;  // small
-  std::fill(a.begin() + 200, a.begin() + 280, 0.0f);                          // a block of zeros
-  a[300] = 1e-40f;                                                            // one value without an exponent
-  a[330] = std::numeric_limits<float>::max();
-  const QuantizedRows rows = quantize_rows(rows_of(a, 5), executor);
-  for (Index i = 0; i < 5; ++i)
-    for (Index b = 0; b < 3; ++b) {
-      const float* values = a.data() + i * 96 + b * 32;
-      std::int8_t q[32];
-      const int8::ActivationBlock expected = scalar::quantize_block(values, q), got = rows.blocks()(i, b);
-      CHECK((got.scale == expected.scale && got.scaled_sum == expected.scaled_sum && got.sum == expected.sum));
-      std::int32_t sum = 0;
-      for (Index k = 0; k < 32; ++k) {
-        REQUIRE(rows.values()(i, b * 32 + k) == q[k]);
-        REQUIRE(std::abs(int(q[k])) <= 127);
-        // Half a step, and the rounding of the scale and the product.
-        REQUIRE(std::abs(static_cast<double>(values[k]) - double(q[k]) * double(got.scale)) <=
-                0.5 * double(got.scale) * 1.0001);
-        sum += q[k];
-      }
-      CHECK(got.sum == sum);
-    }
-}
-
-TEST_CASE("half steps round to even, and a block's largest value to 127") {
-  std::vector<float> a(32, 0.0f);
-  a[0] = 127.0f, a[1] = 0.5f, a[2] = 1.5f, a[3] = -2.5f, a[4] = -126.5f, a[5] = 3.49f;
-  SerialExecutor executor;
-  const QuantizedRows rows = quantize_rows(rows_of(a, 1), executor);
-  const int expected[] = {127, 0, 2, -2, -126, 3};
-  for (Index k = 0; k < 6; ++k) CHECK(int(rows.values()(0, k)) == expected[k]);
-  CHECK(rows.blocks()(0, 0).scale == 1.0f);
-  CHECK(rows.blocks()(0, 0).sum == 4);
-  CHECK(rows.blocks()(0, 0).scaled_sum == 4.0f);
-}
-
 TEST_CASE("the product has the bits of its definition, for every format and remainder") {
-  for (const Format format : supported_formats()) {
+  for (const Format format : int8_formats()) {
     CAPTURE(std::string(info(format).name));
     const Index block = info(format).block_values;
     for (const Index depth : {block, 3 * block}) {
       for (Index rows = 1; rows <= 13; ++rows) {
         const Index columns = width + rows;  // remainders of columns beside those of rows
-        const Weights w(format, columns, depth, 3);
+        const StoredWeights w(format, columns, depth, 3);
         const auto a = test::random_values<float>(rows * depth, 4);
         REQUIRE(product(a, rows, w.view) == defined_product(a, rows, w.view));
       }
       for (const Index columns : {Index(1), simd::lanes<float> - 1, width - 1, width, 2 * width + 3}) {
-        const Weights w(format, columns, depth, 5);
+        const StoredWeights w(format, columns, depth, 5);
         const auto a = test::random_values<float>(7 * depth, 6);
         REQUIRE(product(a, 7, w.view) == defined_product(a, 7, w.view));
       }
@@ -151,7 +62,7 @@ TEST_CASE("sums that are split, for rows too long for one panel, have the bits o
   const Index depth = 4096 * 64 / width + 256, columns = 5, rows = 14;
   for (const Format format : {Format::Q4_1, Format::Q8_0, Format::Q5_K}) {
     CAPTURE(std::string(info(format).name));
-    const Weights w(format, columns, depth, 24);
+    const StoredWeights w(format, columns, depth, 24);
     const auto a = test::random_values<float>(rows * depth, 26);
     REQUIRE(product(a, rows, w.view) == defined_product(a, rows, w.view));
   }
@@ -164,7 +75,7 @@ TEST_CASE("a row has the same bits alone, in any batch, with any number of worke
   for (const Size& size : {Size{101, 3 * width + 5, 4096 * 64 / width + 256},  // the sums are split once
                            Size{101, 40 * width + 3, 64},                      // jobs of several panels
                            Size{47, 6 * width + 1, 64}}) {                     // few rows, split for the last panels
-    const Weights w(Format::Q4_1, size.columns, size.depth, 7);
+    const StoredWeights w(Format::Q4_1, size.columns, size.depth, 7);
     auto a = test::random_values<float>(size.rows * size.depth, 8);
     const auto together = product(a, size.rows, w.view);
     for (const Index workers : {1, 2, 3, 5}) {
@@ -182,13 +93,13 @@ TEST_CASE("a row has the same bits alone, in any batch, with any number of worke
 
 TEST_CASE("the error is that of rounding activations, at most twice that of the plain product of rounded values") {
   const Index rows = 9, columns = width + 6, depth = 768;
-  for (const Format format : supported_formats()) {
+  for (const Format format : int8_formats()) {
     CAPTURE(std::string(info(format).name));
-    const Weights w(format, columns, depth, 9);
+    const StoredWeights w(format, columns, depth, 9);
     const auto a = test::random_values<float>(rows * depth, 10);
     const auto got = product(a, rows, w.view);
     SerialExecutor executor;
-    const QuantizedRows quantized = quantize_rows(rows_of(a, rows), executor);
+    const QuantizedRows quantized = quantize_rows(as_rows(a, rows), executor);
     std::vector<double> weights(static_cast<std::size_t>(depth));
     double largest_got = 0, largest_plain = 0;
     for (Index n = 0; n < columns; ++n) {
@@ -211,12 +122,12 @@ TEST_CASE("the error is that of rounding activations, at most twice that of the 
 }
 
 TEST_CASE("no sum of integers overflows: extreme weights and activations have the bits of the definition") {
-  for (const Format format : supported_formats())
+  for (const Format format : int8_formats())
     for (const int byte : {0x00, 0xff, 0x80, 0x7f}) {
       CAPTURE(std::string(info(format).name));
       CAPTURE(byte);
       const Index depth = 512, columns = width + 1, rows = 7;
-      Weights w(format, columns, depth, 11);
+      StoredWeights w(format, columns, depth, 11);
       // Integers at an extreme behind the finite factors that a block begins with.
       const Index bytes = info(format).block_bytes;
       for (Index b = 0; b < columns * depth / info(format).block_values; ++b) {
@@ -237,7 +148,7 @@ TEST_CASE("a row with a value that is not finite is NaN, and touches no other ro
   for (const Format format : {Format::Q4_0, Format::Q4_1, Format::Q8_0})
     for (const float bad : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::quiet_NaN(),
                             std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
-      const Weights w(format, columns, depth, 12);
+      const StoredWeights w(format, columns, depth, 12);
       auto a = test::random_values<float>(rows * depth, 13);
       const auto clean = product(a, rows, w.view);
       a[static_cast<std::size_t>(3 * depth + 70)] = bad;
@@ -256,9 +167,9 @@ TEST_CASE("a row with a value that is not finite is NaN, and touches no other ro
 
 TEST_CASE("zeros give zeros, and large activations finite results") {
   const Index rows = 3, depth = 64, columns = 5;
-  for (const Format format : supported_formats()) {
+  for (const Format format : int8_formats()) {
     const Index cols = std::max(depth, info(format).block_values);
-    const Weights w(format, columns, cols, 14);
+    const StoredWeights w(format, columns, cols, 14);
     const std::vector<float> zeros(static_cast<std::size_t>(rows * cols), 0.0f);
     for (const float sum : product(zeros, rows, w.view)) CHECK(sum == 0.0f);
     const std::vector<float> large(static_cast<std::size_t>(rows * cols), 1e30f);
@@ -272,11 +183,11 @@ TEST_CASE("epilogues get each sum once and whole, from floats and from rows quan
   for (const Index depth : {Index(96), 4096 * 64 / width + 256}) {
     CAPTURE(depth);
     const auto a = test::random_values<float>(rows * depth, 15);
-    const Weights w(Format::Q4_0, columns, depth, 18);
+    const StoredWeights w(Format::Q4_0, columns, depth, 18);
     const auto plain = product(a, rows, w.view);
     std::vector<float> with_bias(plain.size()), added = start;
     SerialExecutor executor;
-    const QuantizedRows quantized = quantize_rows(rows_of(a, rows), executor);
+    const QuantizedRows quantized = quantize_rows(as_rows(a, rows), executor);
     int8_gemm_nt(quantized, w.view, StoreBias<float>{Rows<float>(with_bias.data(), rows, columns), bias.data()},
                  executor);
     int8_gemm_nt(quantized, w.view, AddTo<float>{Rows<float>(added.data(), rows, columns)}, executor);
@@ -290,14 +201,14 @@ TEST_CASE("epilogues get each sum once and whole, from floats and from rows quan
 TEST_CASE("the gated product is that of its two products, also of different formats") {
   const Index columns = width + 3, depth = 512, rows = 7;
   const auto a = test::random_values<float>(rows * depth, 19);
-  for (const Format of_gate : supported_formats())
+  for (const Format of_gate : int8_formats())
     for (const Format of_up : {of_gate, Format::Q4_0, Format::Q5_1, Format::Q8_0}) {
       CAPTURE(std::string(info(of_gate).name));
       CAPTURE(std::string(info(of_up).name));
-      const Weights gate(of_gate, columns, depth, 20), up(of_up, columns, depth, 21);
+      const StoredWeights gate(of_gate, columns, depth, 20), up(of_up, columns, depth, 21);
       std::vector<float> got(static_cast<std::size_t>(rows * columns));
       DefaultExecutor executor;
-      int8_gemm_nt_gated<Silu>(rows_of(a, rows), gate.view, up.view, Rows<float>(got.data(), rows, columns), executor);
+      int8_gemm_nt_gated<Silu>(as_rows(a, rows), gate.view, up.view, Rows<float>(got.data(), rows, columns), executor);
       const auto first = product(a, rows, gate.view), second = product(a, rows, up.view);
       for (std::size_t i = 0; i < got.size(); ++i)  // exponentials of registers and single values differ a little
         REQUIRE(got[i] == doctest::Approx(Silu::value(first[i]) * second[i]).epsilon(1e-6));
@@ -307,7 +218,7 @@ TEST_CASE("the gated product is that of its two products, also of different form
 TEST_CASE("rows of A may lie apart and out of alignment, and a product may have no rows") {
   const Index depth = 64, columns = 40, rows = 8, stride = 71;
   const auto storage = test::random_values<float>(rows * stride + 1, 22);
-  const Weights w(Format::Q4_1, columns, depth, 23);
+  const StoredWeights w(Format::Q4_1, columns, depth, 23);
   const Rows<const float> apart(storage.data() + 1, rows, depth, stride);
   std::vector<float> packed, c(static_cast<std::size_t>(rows * columns));
   for (Index i = 0; i < rows; ++i) packed.insert(packed.end(), apart.row(i).begin(), apart.row(i).end());
