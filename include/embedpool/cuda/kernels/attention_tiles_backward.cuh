@@ -20,38 +20,30 @@ EMBEDPOOL_DEVICE void weight_gradient(float& score, float& dweight, float scale_
 template <DeviceElement T, MaskPolicy M, int D>
 struct TileQueryGradient {
   static constexpr int threads = tile_threads;
-  static constexpr Index tile_bytes = SharedTile<D>::bytes(attention_tile);
   AttentionInput<T, M> in;
   Rows<const T> dout;
   const AttentionRow* rows;
   Rows<T> dq;
 
-  LaunchShape launch_shape() const noexcept { return {in.batch.query_tile_count * in.heads, 4 * tile_bytes}; }
+  LaunchShape launch_shape() const noexcept {
+    return {in.batch.query_tile_count * in.heads, 4 * SharedTile<D>::bytes(attention_tile)};
+  }
 
   template <GridThread G>
   EMBEDPOOL_DEVICE void operator()(const G& thread) const {
     const QueryTile tile = query_tile(in, thread.block());
-    const Index g = tile.h / in.group();
-    const auto key_rows = head_rows(in.k, tile.key_row, tile.shape.tokens, g, in.head_dim);
-    const auto value_rows = head_rows(in.v, tile.key_row, tile.shape.tokens, g, in.head_dim);
-    const auto keys = [&](int stage) { return SharedTile<D>{thread.shared() + stage * tile_bytes}; };
-    const auto values = [&](int stage) { return SharedTile<D>{thread.shared() + (2 + stage) * tile_bytes}; };
-    const auto begin_step = [&](int first, int stage) {
-      begin_load<attention_tile>(thread, keys(stage), key_rows, first);
-      begin_load<attention_tile>(thread, values(stage), value_rows, first);
-    };
+    const KeySteps<T, D, G> steps(thread, in, tile);
+    const int row = thread.warp() * 16;
 
     // Queries and dout pass through the second buffers, which are free until the first step has been waited for.
-    const int begin = static_cast<int>(tile.keys.begin) / attention_tile * attention_tile;
-    const int end = static_cast<int>(tile.keys.end), row = thread.warp() * 16;
-    begin_load<attention_tile>(thread, keys(1), head_rows(in.q, tile.row, tile.count, tile.h, in.head_dim), 0);
-    begin_load<attention_tile>(thread, values(1), head_rows(dout, tile.row, tile.count, tile.h, in.head_dim), 0);
-    begin_step(begin, 0);
+    begin_load<attention_tile>(thread, steps.keys(1), head_rows(in.q, tile.row, tile.count, tile.h, in.head_dim), 0);
+    begin_load<attention_tile>(thread, steps.values(1), head_rows(dout, tile.row, tile.count, tile.h, in.head_dim), 0);
+    steps.begin_load(steps.begin, 0);
     thread.commit_copies();
     thread.template wait_for_copies<0>();
     thread.synchronize();
     LeftFragment query[D / 16], gradient[D / 16];
-    for (int k = 0; k < D / 16; ++k) query[k] = keys(1).left(thread, row, k), gradient[k] = values(1).left(thread, row, k);
+    for (int k = 0; k < D / 16; ++k) query[k] = steps.keys(1).left(thread, row, k), gradient[k] = steps.values(1).left(thread, row, k);
 
     // A lane holds columns of two rows. Rows that the tile has not see nothing; a warp without rows only copies.
     AttentionRow own[2] = {};
@@ -65,11 +57,8 @@ struct TileQueryGradient {
     }
 
     SumFragment sums[D / 8] = {};
-    for (int first = begin, stage = 0; first < end; first += attention_tile, stage ^= 1) {
-      thread.template wait_for_copies<0>();
-      thread.synchronize();  // this step is there, and nobody reads the last one any more
-      if (first + attention_tile < end) begin_step(first + attention_tile, stage ^ 1);
-      thread.commit_copies();
+    for (int first = steps.begin, stage = 0; first < steps.end; first += attention_tile, stage ^= 1) {
+      steps.advance(first, stage);
       if (first >= any_end || first + attention_tile <= any_begin) continue;
 
       const bool checked = first < all_begin || first + attention_tile > all_end;
@@ -77,8 +66,8 @@ struct TileQueryGradient {
       for (int from = 0; from < attention_tile; from += part) {
         SumFragment scores[part / 8] = {}, dweights[part / 8] = {};
         for (int k = 0; k < D / 16; ++k) {
-          add_product_transposed<T>(thread, scores, query[k], keys(stage), from, k);
-          add_product_transposed<T>(thread, dweights, gradient[k], values(stage), from, k);
+          add_product_transposed<T>(thread, scores, query[k], steps.keys(stage), from, k);
+          add_product_transposed<T>(thread, dweights, gradient[k], steps.values(stage), from, k);
         }
         for (int i = 0; i < part / 8; ++i)
           for (std::size_t e = 0; e < 4; ++e) {
@@ -86,13 +75,13 @@ struct TileQueryGradient {
             weight_gradient(scores[i][e], dweights[i][e], in.scale_log2, own[e / 2], key, checked);
           }
         for (int k = 0; k < part / 16; ++k)
-          add_product<T>(thread, sums, packed<T>(dweights[2 * k], dweights[2 * k + 1]), keys(stage), from + 16 * k);
+          add_product<T>(thread, sums, packed<T>(dweights[2 * k], dweights[2 * k + 1]), steps.keys(stage), from + 16 * k);
       }
     }
     thread.template wait_for_copies<0>();
     thread.synchronize();  // nobody reads the buffers any more
     const float factor[2] = {in.scale, in.scale};
-    write_rows<D>(thread, sums, factor, keys(0), head_rows(dq, tile.row, tile.count, tile.h, in.head_dim), row);
+    write_rows<D>(thread, sums, factor, steps.keys(0), head_rows(dq, tile.row, tile.count, tile.h, in.head_dim), row);
   }
 };
 
