@@ -1,14 +1,14 @@
 #pragma once
-#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "embedpool/io/tokenizer/flat_map.hpp"
-#include "embedpool/io/tokenizer/scratch.hpp"
+#include "embedpool/io/tokenizer/merge_neighbours.hpp"
 #include "embedpool/io/tokenizer/vocabulary.hpp"
 
 namespace embedpool::io::tokenizing {
@@ -77,41 +77,21 @@ class MergeRules {
   }
 
   void merge_with_heap(std::vector<TokenId>& ids, Scratch& scratch) const {
-    auto& symbols = scratch.symbols;
-    auto& heap = scratch.heap;
+    std::vector<Symbol>& symbols = scratch.symbols;
     symbols.clear();
-    heap.clear();
     const auto n = static_cast<std::int32_t>(ids.size());
-    for (std::int32_t i = 0; i < n; ++i) symbols.push_back({ids[static_cast<std::size_t>(i)], 0, 1, i - 1, i + 1 < n ? i + 1 : -1});
-    const auto at = [&](std::int32_t i) -> Symbol& { return symbols[static_cast<std::size_t>(i)]; };
-    const auto candidate = [&](std::int32_t left, std::int32_t right) {
-      if (left < 0 || right < 0) return false;
-      const std::uint64_t rule = rules_.find(pair(at(left).id, at(right).id));
-      if (rule == FlatMap::absent) return false;
-      heap.push_back({rule >> 32, left, right, static_cast<std::uint32_t>(at(left).id), static_cast<std::uint32_t>(at(right).id),
-                      static_cast<TokenId>(static_cast<std::uint32_t>(rule))});
-      return true;
-    };
-    for (std::int32_t i = 0; i + 1 < n; ++i) candidate(i, i + 1);
-    std::make_heap(heap.begin(), heap.end());
-    while (!heap.empty()) {
-      std::pop_heap(heap.begin(), heap.end());
-      const Candidate best = heap.back();
-      heap.pop_back();
-      Symbol& left = at(best.left);
-      Symbol& right = at(best.right);
-      if (left.end == 0 || right.end == 0 || left.next != best.right || left.id != static_cast<TokenId>(best.left_state) ||
-          right.id != static_cast<TokenId>(best.right_state))
-        continue;
-      left.id = best.id;
-      left.next = right.next;
-      right.end = 0;
-      if (right.next >= 0) at(right.next).previous = best.left;
-      if (candidate(left.previous, best.left)) std::push_heap(heap.begin(), heap.end());
-      if (candidate(best.left, left.next)) std::push_heap(heap.begin(), heap.end());
+    for (std::int32_t i = 0; i < n; ++i) {
+      const auto begin = static_cast<std::uint32_t>(i);
+      symbols.push_back({ids[begin], begin, begin + 1, i - 1, i + 1 < n ? i + 1 : -1});
     }
+    merge_neighbours(symbols, scratch.heap, [&](const Symbol& left, const Symbol& right) -> std::optional<Merge> {
+      const std::uint64_t rule = rules_.find(pair(left.id, right.id));
+      if (rule == FlatMap::absent) return std::nullopt;
+      return Merge{rule >> 32, static_cast<TokenId>(static_cast<std::uint32_t>(rule))};
+    });
     ids.clear();
-    for (std::int32_t i = n > 0 ? 0 : -1; i >= 0; i = at(i).next) ids.push_back(at(i).id);
+    for (std::int32_t i = 0; i >= 0; i = symbols[static_cast<std::size_t>(i)].next)
+      ids.push_back(symbols[static_cast<std::size_t>(i)].id);
   }
 
   FlatMap rules_;  // by pair: the rank in the upper half, the joined token in the lower

@@ -11,8 +11,8 @@
 
 namespace embedpool::io::tokenizing {
 
-/// A symbol of a word that is being merged; symbols form a list through the word. The bytes [begin, end) are kept by the
-/// models that look up spellings; end equals begin once the symbol was merged into another.
+/// A symbol of a word that is being merged, the bytes or ids [begin, end) of the word; symbols form a list through it. End
+/// equals begin once the symbol was merged into another.
 struct Symbol {
   TokenId id;
   std::uint32_t begin;
@@ -21,14 +21,13 @@ struct Symbol {
   std::int32_t next;
 };
 
-/// A merge of two neighbours that may still happen. It is stale when either is no longer what it was: `left_state` and
-/// `right_state` are their ids or their ends, as the model has it.
+/// A merge of two neighbours that may still happen. It is stale when either no longer ends where it did.
 struct Candidate {
   std::uint64_t rank;
   std::int32_t left;
   std::int32_t right;
-  std::uint32_t left_state;
-  std::uint32_t right_state;
+  std::uint32_t left_end;
+  std::uint32_t right_end;
   TokenId id;
 
   /// The best one has the least rank, then the least position; std heaps keep the greatest on top.

@@ -3,10 +3,12 @@
 #include <array>
 #include <bit>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "embedpool/io/tokenizer/bpe.hpp"
+#include "embedpool/io/tokenizer/merge_neighbours.hpp"
 
 namespace embedpool::io::tokenizing {
 
@@ -31,10 +33,8 @@ class SentencePieceBpe {
   }
 
   void encode(std::string_view text, std::vector<TokenId>& out, Scratch& scratch) const {
-    auto& symbols = scratch.symbols;
-    auto& heap = scratch.heap;
+    std::vector<Symbol>& symbols = scratch.symbols;
     symbols.clear();
-    heap.clear();
     for (std::size_t i = 0; i < text.size();) {
       const std::size_t end = i + utf8_length(text[i]);
       const auto at = static_cast<std::int32_t>(symbols.size());
@@ -42,37 +42,14 @@ class SentencePieceBpe {
                          end < text.size() ? at + 1 : -1});
       i = end;
     }
-    const auto at = [&](std::int32_t i) -> Symbol& { return symbols[static_cast<std::size_t>(i)]; };
-    const auto candidate = [&](std::int32_t left, std::int32_t right) {
-      if (left < 0 || right < 0) return false;
-      const std::size_t begin = at(left).begin, end = at(right).end;
-      if (end - begin > longest_) return false;
-      const TokenId id = id_of(text.substr(begin, end - begin));
-      if (id < 0) return false;
-      heap.push_back({rank(scores_[static_cast<std::size_t>(id)]), left, right, at(left).end, at(right).end, id});
-      return true;
-    };
-    for (std::int32_t i = 0; i + 1 < static_cast<std::int32_t>(symbols.size()); ++i) candidate(i, i + 1);
-    std::make_heap(heap.begin(), heap.end());
-    while (!heap.empty()) {
-      std::pop_heap(heap.begin(), heap.end());
-      const Candidate best = heap.back();
-      heap.pop_back();
-      Symbol& left = at(best.left);
-      Symbol& right = at(best.right);
-      // Merges keep the begin of a symbol, so its end tells whether it is the one that was seen.
-      if (left.end != best.left_state || right.end != best.right_state || right.begin == right.end || left.next != best.right)
-        continue;
-      left.id = best.id;
-      left.end = right.end;
-      left.next = right.next;
-      right.end = right.begin;
-      if (right.next >= 0) at(right.next).previous = best.left;
-      if (candidate(left.previous, best.left)) std::push_heap(heap.begin(), heap.end());
-      if (candidate(best.left, left.next)) std::push_heap(heap.begin(), heap.end());
-    }
-    for (std::int32_t i = symbols.empty() ? -1 : 0; i >= 0; i = at(i).next) {
-      const Symbol& symbol = at(i);
+    merge_neighbours(symbols, scratch.heap, [&](const Symbol& left, const Symbol& right) -> std::optional<Merge> {
+      if (right.end - left.begin > longest_) return std::nullopt;
+      const TokenId id = id_of(text.substr(left.begin, right.end - left.begin));
+      if (id < 0) return std::nullopt;
+      return Merge{rank(scores_[static_cast<std::size_t>(id)]), id};
+    });
+    for (std::int32_t i = symbols.empty() ? -1 : 0; i >= 0; i = symbols[static_cast<std::size_t>(i)].next) {
+      const Symbol& symbol = symbols[static_cast<std::size_t>(i)];
       if (symbol.id >= 0) out.push_back(symbol.id);
       else spell(text.substr(symbol.begin, symbol.end - symbol.begin), out);
     }
