@@ -37,9 +37,8 @@ void merge_neighbours(std::vector<Symbol>& symbols, std::vector<Candidate>& heap
     heap.pop_back();
     Symbol& left = at(best.left);
     Symbol& right = at(best.right);
-    // Merges keep the begin of a symbol, so its end tells whether it is the one that was seen.
-    if (left.end != best.left_end || right.end != best.right_end || right.begin == right.end || left.next != best.right)
-      continue;
+    // Merges keep the begin of a symbol, so its end tells whether it is the one that was seen; then the two are neighbours.
+    if (left.end != best.left_end || right.end != best.right_end) continue;
     left.id = best.id;
     left.end = right.end;
     left.next = right.next;
