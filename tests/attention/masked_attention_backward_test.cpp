@@ -5,18 +5,13 @@
 #include "embedpool/core/matrix.hpp"
 #include "embedpool/testing/gradient_check.hpp"
 #include "embedpool/testing/shuffled_executor.hpp"
-#include "kernels/random_values.hpp"
+#include "support/random_matrix.hpp"
 
 using namespace embedpool;
 using embedpool::test::for_every_mask;
+using embedpool::test::random_matrix;
 
 namespace {
-
-template <Real S>
-Matrix<S> random_matrix(Index rows, Index cols, unsigned seed) {
-  const auto values = test::random_values<S>(rows * cols, seed);
-  return Eigen::Map<const Matrix<S>>(values.data(), rows, cols);
-}
 
 /// A batch, some of whose tokens ask, and what flows back.
 template <Real S>

@@ -8,17 +8,12 @@
 #include "embedpool/kernels/norm_backward.hpp"
 #include "embedpool/testing/gradient_check.hpp"
 #include "embedpool/testing/shuffled_executor.hpp"
-#include "kernels/random_values.hpp"
+#include "support/random_matrix.hpp"
 
 using namespace embedpool;
+using embedpool::test::random_matrix;
 
 namespace {
-
-template <Real S>
-Matrix<S> random_matrix(Index rows, Index cols, unsigned seed) {
-  const auto values = test::random_values<S>(rows * cols, seed);
-  return Eigen::Map<const Matrix<S>>(values.data(), rows, cols);
-}
 
 /// What the difference quotient itself is wrong by, with room: about step^2 + epsilon / step.
 constexpr double quotient_error = 1e-8;

@@ -3,7 +3,6 @@
 #include <Eigen/QR>
 
 #include <cmath>
-#include <random>
 
 #include "embedpool/loss/any_pair_loss.hpp"
 #include "embedpool/loss/distillation.hpp"
@@ -12,18 +11,12 @@
 #include "embedpool/loss/matryoshka.hpp"
 #include "embedpool/loss/triplet_or.hpp"
 #include "embedpool/testing/gradient_check.hpp"
+#include "support/random_matrix.hpp"
 
 using namespace embedpool;
+using embedpool::test::random_matrix;
 
 namespace {
-
-Matrix<double> random_matrix(Index rows, Index cols, unsigned seed) {
-  std::mt19937 generator(seed);
-  std::normal_distribution<double> normal;
-  Matrix<double> m(rows, cols);
-  for (Index i = 0; i < m.size(); ++i) m.data()[i] = normal(generator);
-  return m;
-}
 
 /// A contrastive batch with its gradients, owned.
 struct Problem {

@@ -3,7 +3,6 @@
 #include <Eigen/QR>
 
 #include <cmath>
-#include <random>
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -16,16 +15,12 @@
 #include "embedpool/loss/matryoshka.hpp"
 #include "embedpool/loss/similarity_distillation.hpp"
 #include "embedpool/testing/gradient_check.hpp"
+#include "support/random_matrix.hpp"
 
 using namespace embedpool;
+using embedpool::test::random_matrix;
 
 namespace {
-
-Matrix<double> random_matrix(Index rows, Index cols, unsigned seed) {
-  std::mt19937 generator(seed);
-  std::normal_distribution<double> normal;
-  return Matrix<double>::NullaryExpr(rows, cols, [&] { return normal(generator); });
-}
 
 /// Loss and gradient of distilled similarities.
 double distilled(const SimilarityDistillation& loss, const Matrix<double>& x, const Matrix<double>& teacher, Matrix<double>& dx) {

@@ -2,23 +2,11 @@
 
 #include <doctest/doctest.h>
 
-#include <random>
-
 #include "embedpool/testing/gradient_check.hpp"
+#include "support/random_matrix.hpp"
 
 using namespace embedpool;
-
-namespace {
-
-Matrix<double> random_matrix(Index rows, Index cols, unsigned seed) {
-  std::mt19937 generator(seed);
-  std::normal_distribution<double> normal;
-  Matrix<double> m(rows, cols);
-  for (Index i = 0; i < m.size(); ++i) m.data()[i] = normal(generator);
-  return m;
-}
-
-}  // namespace
+using embedpool::test::random_matrix;
 
 TEST_CASE("a normalised row is a unit vector, and a zero row stays zero") {
   Matrix<float> x(3, 2);

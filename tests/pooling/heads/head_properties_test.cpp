@@ -2,15 +2,12 @@
 
 #include "embedpool/pooling/any_head.hpp"
 #include "embedpool/testing/gradient_check.hpp"
+#include "support/random_matrix.hpp"
 
 using namespace embedpool;
+using embedpool::test::random_matrix;
 
 namespace {
-
-Matrix<double> random_matrix(Index rows, Index cols, std::uint64_t seed) {
-  std::mt19937_64 generator(seed);
-  return head_math::normal_init<double>(rows, cols, 1.0, generator);
-}
 
 std::vector<Index> first_slots(Index keys) {
   std::vector<Index> slots;
@@ -45,7 +42,7 @@ std::vector<AnyHead> heads_of_every_kind(Index keys) {
 constexpr Index width = 6;
 
 /// Parameters that are random everywhere, so that a zero start hides no wrong gradient.
-AnyHead::Params<double> random_params(const AnyHead& head, Index slots, std::uint64_t seed) {
+AnyHead::Params<double> random_params(const AnyHead& head, Index slots, unsigned seed) {
   auto params = head.init<double>(width, slots, seed);
   AnyHead::for_each(params, [&](const std::string&, Matrix<double>& tensor) {
     tensor += 0.5 * random_matrix(tensor.rows(), tensor.cols(), ++seed);

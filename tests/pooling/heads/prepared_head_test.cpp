@@ -5,25 +5,21 @@
 #include "embedpool/pooling/heads/latent_attention.hpp"
 #include "embedpool/testing/gradient_check.hpp"
 #include "pooling/heads/one_text.hpp"
+#include "support/random_matrix.hpp"
 
 using namespace embedpool;
+using embedpool::test::random_matrix;
 
 static_assert(!PreparedHead<Identity, float>);
 static_assert(std::same_as<PreparedOf<float, Identity>, NothingPrepared>);
 
 namespace {
 
-template <Real S>
-Matrix<S> random_matrix(Index rows, Index cols, std::uint64_t seed) {
-  std::mt19937_64 generator(seed);
-  return head_math::normal_init<S>(rows, cols, 1.0, generator);
-}
-
 /// Random everywhere: a zero start would hide the attention.
 template <Real S, class Head>
 typename Head::template Params<S> random_params(const Head& head, Index width, Index slots) {
   auto params = head.template init<S>(width, slots, 3);
-  std::uint64_t seed = 5;
+  unsigned seed = 5;
   Head::for_each(params, [&](const std::string&, Matrix<S>& tensor) {
     tensor += S(0.3) * random_matrix<S>(tensor.rows(), tensor.cols(), ++seed);
   });

@@ -31,11 +31,7 @@ struct LatentAttention {
     head_math::GegluParams<S> feed_forward;
   };
   template <Real S>
-  struct Cache {
-    head_math::LayerNormCache<S> hidden_norm, latent_norm;
-    head_math::CrossAttendCache<S> attend;
-    head_math::GegluCache<S> feed_forward;
-  };
+  using Cache = head_math::PerceiverCache<S>;
 
   template <Real S>
   using Prepared = head_math::PreparedLatents<S>;
@@ -49,11 +45,7 @@ struct LatentAttention {
     p.latents = head_math::normal_init<S>(latents, width, 1.0, generator);
     p.attend = head_math::init_cross_attend<S>(width, heads * head_dim, generator);
     p.feed_forward = head_math::init_geglu<S>(width, feed_forward > 0 ? feed_forward : 4 * width, generator);
-    if (zero_start) {
-      p.attend.to_out.setZero();
-      p.feed_forward.w2.setZero();
-      p.feed_forward.b2.setZero();
-    }
+    if (zero_start) head_math::zero_outputs(p.attend, p.feed_forward);
     return p;
   }
   template <class P, class F>

@@ -173,4 +173,20 @@ Matrix<S> geglu_mean_backward(const GegluParams<S>& p, const GegluCache<S>& c, c
   return dx;
 }
 
+/// What backward needs of latents and keys that go through both blocks.
+template <Real S>
+struct PerceiverCache {
+  LayerNormCache<S> hidden_norm, latent_norm;
+  CrossAttendCache<S> attend;
+  GegluCache<S> feed_forward;
+};
+
+/// Both blocks give 0, so that what stands beside them is all there is at first.
+template <Real S>
+void zero_outputs(CrossAttendParams<S>& attend, GegluParams<S>& feed_forward) {
+  attend.to_out.setZero();
+  feed_forward.w2.setZero();
+  feed_forward.b2.setZero();
+}
+
 }  // namespace embedpool::head_math

@@ -41,11 +41,7 @@ struct PerceiverHead {
     head_math::GegluParams<S> feed_forward;
   };
   template <Real S>
-  struct Cache {
-    head_math::LayerNormCache<S> hidden_norm, latent_norm;
-    head_math::CrossAttendCache<S> attend;
-    head_math::GegluCache<S> feed_forward;
-  };
+  using Cache = head_math::PerceiverCache<S>;
 
   /// The queries projected, and the feed-forward's weights packed.
   template <Real S>
@@ -67,11 +63,7 @@ struct PerceiverHead {
     if (layer_table) p.table = head_math::normal_init<S>(slots, width, table_deviation, generator);
     p.attend = head_math::init_cross_attend<S>(width, heads * head_dim, generator);
     p.feed_forward = head_math::init_geglu<S>(width, feed_forward > 0 ? feed_forward : 4 * width, generator);
-    if (residual == Residual::pooled) {
-      p.attend.to_out.setZero();
-      p.feed_forward.w2.setZero();
-      p.feed_forward.b2.setZero();
-    }
+    if (residual == Residual::pooled) head_math::zero_outputs(p.attend, p.feed_forward);
     return p;
   }
   template <class P, class F>
