@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct Witness {
   template <Real S>
   struct Params {
     mutable std::vector<const S*> seen{};
+    mutable std::vector<Index> strides{};
     Index fails_from = 1 << 20;  ///< keys whose first value is this or more
   };
   template <Real S>
@@ -40,6 +42,7 @@ struct Witness {
   template <Real S>
   RowVector<S> forward(const Params<S>& w, const Keys<S>& keys, Cache<S>&) const {
     w.seen.push_back(keys.rows.data);
+    w.strides.push_back(keys.rows.stride);
     if (keys.rows(0, 0) >= static_cast<S>(w.fails_from))
       throw Error("text " + std::to_string(static_cast<int>(keys.rows(0, 0))));
     return as_eigen(keys.rows).row(0);
@@ -155,6 +158,31 @@ TEST_CASE("rows of one layer that are keys unchanged reach the head where they l
   CHECK(copied.seen.size() == 2);
   CHECK(copied.seen[0] != memory.data());
   CHECK(Direct{}.stream<float>(copied, segments, 1, width, nullptr, KeepForBackward::yes).stored_keys() == 5);
+}
+
+TEST_CASE("every key begins at a multiple of 64 bytes, wherever the states lie") {
+  // How vectorised sums are split can depend on the address: without this, bits would depend on the batch.
+  const Index width = 5;
+  const Segments segments = Segments::from_offsets(std::vector<Index>{0, 2, 3, 6});
+  const RowSelection all = RowSelection::all(segments);
+  AlignedBuffer<float> memory(1 + 6 * 16);
+  std::fill_n(memory.data(), 1 + 6 * 16, 1.0f);
+  const auto check = [&]<class P>(const P& pooling, Index begin, Index stride) {
+    CAPTURE(begin);
+    CAPTURE(stride);
+    const Witness::Params<float> params;
+    auto stream = pooling.template stream<float>(params, segments, 1, width);
+    stream.push(1, LayerStates<float>{{memory.data() + begin, 6, width, stride}, &segments, &all, {}});
+    stream.finish();
+    CHECK(params.seen.size() == 3);
+    for (const float* keys : params.seen) CHECK(reinterpret_cast<std::uintptr_t>(keys) % 64 == 0);
+    for (const Index between : params.strides) CHECK(between % 16 == 0);
+  };
+  check(Pooling<LastLayer, TokenMean, Witness>{}, 0, width);  // stored
+  const Pooling<LastLayer, AllTokens, Witness> direct;
+  check(direct, 0, width);  // the first row alone is where it must be, and not the second of its text
+  check(direct, 1, 16);     // none is
+  check(direct, 0, 16);     // all are
 }
 
 TEST_CASE("an exception of a head reaches the caller, that of the first text whoever ran first") {

@@ -5,6 +5,7 @@
 
 #include "cuda/on_device.hpp"
 #include "embedpool/cuda/graph.cuh"
+#include "support/refused.hpp"
 
 using namespace embedpool;
 
@@ -27,15 +28,6 @@ struct BlockNumbers {
   }
 };
 
-template <class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing thrown";
-}
 }  // namespace
 
 static_assert(!std::is_copy_constructible_v<cuda::CudaDevice> &&
@@ -52,7 +44,7 @@ TEST_CASE("a kernel has little and much shared memory, up to the limit, and a re
   }
   device.launch(BlockNumbers{nullptr, 0, 16});
   const auto launch = [&](Index blocks, Index bytes) {
-    return message_of([&] { device.launch(BlockNumbers{nullptr, blocks, bytes}); });
+    return test::refusal<Error>([&] { device.launch(BlockNumbers{nullptr, blocks, bytes}); });
   };
   CHECK(launch(1, cuda::largest_shared_bytes + 1).find("BlockNumbers: bytes of shared memory") != std::string::npos);
   CHECK(launch(Index{1} << 31, 16).find("BlockNumbers: blocks") != std::string::npos);
@@ -72,7 +64,7 @@ TEST_CASE("memory is kept and used again, and buffers keep theirs when the devic
   void* const second = moved.memory()->allocate(1 << 20, 256);
   CHECK(first == second);
   moved.memory()->deallocate(second, 1 << 20, 256);
-  CHECK(message_of([&] {
+  CHECK(test::refusal<Error>([&] {
           (void)moved.memory()->allocate(std::size_t{1} << 60, 256);
         }).find("1152921504606846976 bytes") != std::string::npos);
 }
@@ -101,7 +93,7 @@ TEST_CASE("work that ran once is captured in a graph, which sees new values; mem
   CHECK(out.values() == std::vector<float>(n * n));
 
   cuda::DeviceBuffer<float> grown;
-  CHECK(message_of([&] { graph.capture(device, [&] { grown.reserve(device, 1000); }); }).find("captured") !=
+  CHECK(test::refusal<Error>([&] { graph.capture(device, [&] { grown.reserve(device, 1000); }); }).find("captured") !=
         std::string::npos);
   graph.launch(device);  // the one from before
   device.wait();
