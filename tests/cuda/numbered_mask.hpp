@@ -38,7 +38,7 @@ static_assert(MaskPolicy<NumberedMask>);
 inline constexpr NumberedMask causal{0}, bidirectional{1}, window{2}, narrow_window{4}, prefix{6};
 
 template <class F>
-void for_every_mask(F&& f) {
+void for_every_numbered_mask(F&& f) {
   for (int number = 0; number < NumberedMask::count; ++number) {
     CAPTURE(number);
     f(NumberedMask{number});
