@@ -138,7 +138,7 @@ void check_promises(const std::string& name, const P& pooling) {
 KeyCache<float> noisy_topics(Index pairs, Index width) {
   std::mt19937_64 generator(3);
   const auto below = [&](Index n) { return static_cast<Index>(generator() % static_cast<std::uint64_t>(n)); };
-  KeyCache<float> cache(width);
+  KeyCache<float> cache(width, 1);
   for (Index pair = 0; pair < pairs; ++pair) {
     Index topic[6];
     for (Index& j : topic) j = below(width);

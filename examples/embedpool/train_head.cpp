@@ -56,7 +56,8 @@ KeyCache<float> computed_keys(const NumberedTexts& numbered, TrainingJob& job) {
   const TrainOptions& options = job.options;
   ForwardPass pass(decoder_of(job.settings, job.model), job.settings.config.mask, AnyCompute::parse(options.compute),
                    options.threads, options.device);
-  KeyCache<float> cache(job.model.decoder().width());
+  const Decoder<float>& decoder = job.model.decoder();
+  KeyCache<float> cache(decoder.width(), job.settings.reading.slots(decoder.layers()));
   Progress progress(options.label + "keys", options.quiet);
   const auto all = static_cast<double>(numbered.texts().size());
   in_batches(numbered.texts(), options.batch_tokens, [&](const Batch& batch, Index done) {
@@ -65,6 +66,19 @@ KeyCache<float> computed_keys(const NumberedTexts& numbered, TrainingJob& job) {
   });
   progress.finish();
   return cache;
+}
+
+/// A file may be damaged: heads count on the keys that their reader gives of a text.
+void require_fit(const KeyCache<float>& cache, const NumberedTexts& numbered, const TrainingJob& job, const std::string& file) {
+  const Reading& reading = job.settings.reading;
+  const Decoder<float>& decoder = job.model.decoder();
+  Segments segments;
+  for (const TrainingText& text : numbered.texts()) segments.add(text.shape);
+  const KeyLayout layout(reading.tokens, segments, reading.layers.count(decoder.layers()));
+  bool fits = cache.size() == segments.size() && cache.width() == decoder.width();
+  for (Index text = 0; text < cache.size() && fits; ++text)
+    fits = std::ranges::equal(cache.keys(text).slot, layout.kinds(text));
+  if (!fits) throw FileError(file, "kinds", "are not those of the texts");
 }
 
 KeyCache<float> keys_of(const NumberedTexts& numbered, TrainingJob& job) {
@@ -80,7 +94,11 @@ KeyCache<float> keys_of(const NumberedTexts& numbered, TrainingJob& job) {
     digest.add(description);
     file += "/keys-" + digest.text() + ".safetensors";
   }
-  if (std::filesystem::exists(file)) return KeyCache<float>::read(description, file);
+  if (std::filesystem::exists(file)) {
+    auto kept = KeyCache<float>::read(description, job.settings.reading.slots(job.model.decoder().layers()), file);
+    require_fit(kept, numbered, job, file);
+    return kept;
+  }
   KeyCache<float> cache = computed_keys(numbered, job);
   cache.write(description, file);
   return cache;

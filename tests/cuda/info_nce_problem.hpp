@@ -15,7 +15,7 @@ struct Sizes {
   Index before = 0, behind = 0;  ///< positives that are no query's
   Index negatives = 0;           ///< of each positive
   Index width = 24;
-  bool documents = false;        ///< every third positive is the document of the one before
+  bool documents = false;        ///< every third positive is the document of the one before, and every third negative one, too
 };
 
 struct Values {
@@ -31,6 +31,7 @@ struct Values {
     // Like real pairs: the positive resembles its query.
     for (std::size_t i = 0; i < queries.size(); ++i) positives[static_cast<std::size_t>(first * width) + i] += queries[i];
     for (Index j = 0; j < rows && s.documents; ++j) documents.push_back(j % 3 == 2 ? j - 1 : j);
+    for (Index k = 0; k < rows * s.negatives && s.documents; ++k) documents.push_back(k % 3 == 2 ? k % rows : rows + k);
   }
 };
 

@@ -152,30 +152,6 @@ TEST_CASE("what cannot be written is refused by tensor and leaves no file") {
   CHECK(std::filesystem::is_empty(folder / ""));
 }
 
-TEST_CASE("the divisors of a GGUF file become the scaling that they were made of, or none") {
-  const auto found = [](double theta, const RotaryScaling& scaling) {
-    std::vector<double> frequencies = rotary_frequencies(theta, 64, scaling);
-    const std::vector<double> plain = rotary_frequencies(theta, 64);
-    for (std::size_t i = 0; i < plain.size(); ++i) frequencies[i] = plain[i] / double(float(plain[i] / frequencies[i]));
-    const auto result = io::detail::scaling_of_divisors(theta, frequencies);
-    REQUIRE(result);
-    return *result;
-  };
-  CHECK(found(10000, {}).kind == RotaryScalingKind::none);
-  const RotaryScaling linear = found(10000, {RotaryScalingKind::linear, 2.5});
-  CHECK(linear.kind == RotaryScalingKind::linear);
-  CHECK(linear.factor == 2.5);
-  for (const auto& [factor, positions] : {std::pair{8.0, 8192.0}, {32.0, 8192.0}, {8.0, 64.0}}) {  // Llama 3.1, 3.2, small
-    const RotaryScaling llama3 = found(500000, {RotaryScalingKind::llama3, factor, positions});
-    CHECK(llama3.kind == RotaryScalingKind::llama3);
-    CHECK(llama3.factor == factor);
-    CHECK(llama3.original_positions == positions);
-  }
-  std::vector<double> other = rotary_frequencies(10000, 64);
-  other[3] /= 1.7;
-  CHECK_FALSE(io::detail::scaling_of_divisors(10000, other));
-}
-
 TEST_CASE("a config.json for a bare model names its class and type, and nothing of quantised values") {
   const io::Json source = {{"model_type", "qwen2"}, {"architectures", {"Qwen2ForCausalLM"}}, {"dtype", "float16"},
                            {"tie_word_embeddings", false}, {"quantization_config", {{"bits", 4}}}, {"kept", 7}};

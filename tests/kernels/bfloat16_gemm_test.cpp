@@ -7,7 +7,7 @@
 
 #include "embedpool/kernels/bfloat16/gemm.hpp"
 #include "embedpool/testing/shuffled_executor.hpp"
-#include "kernels/random_values.hpp"
+#include "kernels/gemm_products.hpp"
 
 using namespace embedpool;
 
@@ -17,9 +17,7 @@ constexpr Index width = simd::Tile<Bfloat16Pair>::width, lanes = simd::lanes<flo
 constexpr float infinity = std::numeric_limits<float>::infinity();
 constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
 
-WeightView view_of(const std::vector<float>& values, Index rows, Index cols) {
-  return {reinterpret_cast<const std::byte*>(values.data()), Format::F32, rows, cols};
-}
+using test::view_of;
 
 template <class E = SerialExecutor>
 std::vector<float> product(const std::vector<float>& a, Index rows, const auto& w, Index columns, E executor = E()) {

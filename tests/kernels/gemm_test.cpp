@@ -3,35 +3,10 @@
 #include <cmath>
 #include <string>
 
-#include "embedpool/core/matrix.hpp"
-#include "embedpool/kernels/gemm.hpp"
 #include "embedpool/testing/shuffled_executor.hpp"
-#include "kernels/random_values.hpp"
+#include "kernels/gemm_products.hpp"
 
 using namespace embedpool;
-
-namespace {
-
-template <Real S>
-WeightView view_of(const std::vector<S>& values, Index rows, Index cols) {
-  return {reinterpret_cast<const std::byte*>(values.data()), std::same_as<S, float> ? Format::F32 : Format::F64, rows,
-          cols};
-}
-
-/// Rounding of a chain of K products of size 1 against another order: K epsilon, times 4 for the largest of many.
-template <Real S>
-double chain_tolerance(Index depth) {
-  return 4.0 * static_cast<double>(depth) * std::numeric_limits<S>::epsilon();
-}
-
-template <Real S>
-std::vector<S> product(const std::vector<S>& a, Index rows, const WeightView& w, auto&& executor) {
-  std::vector<S> c(static_cast<std::size_t>(rows * w.rows), std::numeric_limits<S>::quiet_NaN());
-  gemm_nt(Rows<const S>(a.data(), rows, w.cols), w, StoreTo<S>{Rows<S>(c.data(), rows, w.rows)}, executor);
-  return c;
-}
-
-}  // namespace
 
 TEST_CASE_TEMPLATE("the register-tile product agrees with the definition at every remainder", S, float, double) {
   constexpr Index lanes = simd::lanes<S>, width = simd::Tile<S>::width;
@@ -40,20 +15,21 @@ TEST_CASE_TEMPLATE("the register-tile product agrees with the definition at ever
     for (Index columns = 1; columns <= 3 * lanes + 1; ++columns)
       for (const Index depth : {1, 5, 33}) {
         const auto a = test::random_values<S>(rows * depth, 1), w = test::random_values<S>(columns * depth, 2);
-        const WeightView view = view_of(w, columns, depth);
+        const WeightView view = test::view_of(w, columns, depth);
         std::vector<S> expected(static_cast<std::size_t>(rows * columns));
         scalar::gemm_nt(Rows<const S>(a.data(), rows, depth), view, Rows<S>(expected.data(), rows, columns));
-        const auto got = product<S>(a, rows, view, executor);
+        const auto got = test::product<S>(a, rows, view, executor);
         for (std::size_t i = 0; i < got.size(); ++i)
-          REQUIRE(std::abs(static_cast<double>(got[i] - expected[i])) <= chain_tolerance<S>(depth));
+          REQUIRE(std::abs(static_cast<double>(got[i] - expected[i])) <= test::chain_tolerance<S>(depth));
       }
   for (const Index columns : {width - 1, width, width + 1, 2 * width, 3 * width + lanes + 1}) {
     const auto a = test::random_values<S>(10 * 40, 3), w = test::random_values<S>(columns * 40, 4);
     std::vector<S> expected(static_cast<std::size_t>(10 * columns));
-    scalar::gemm_nt(Rows<const S>(a.data(), 10, 40), view_of(w, columns, 40), Rows<S>(expected.data(), 10, columns));
-    const auto got = product<S>(a, 10, view_of(w, columns, 40), executor);
+    scalar::gemm_nt(Rows<const S>(a.data(), 10, 40), test::view_of(w, columns, 40),
+                    Rows<S>(expected.data(), 10, columns));
+    const auto got = test::product<S>(a, 10, test::view_of(w, columns, 40), executor);
     for (std::size_t i = 0; i < got.size(); ++i)
-      REQUIRE(std::abs(static_cast<double>(got[i] - expected[i])) <= chain_tolerance<S>(40));
+      REQUIRE(std::abs(static_cast<double>(got[i] - expected[i])) <= test::chain_tolerance<S>(40));
   }
 }
 
@@ -66,9 +42,9 @@ TEST_CASE_TEMPLATE("a row has the same bits alone, in any batch and with any num
                                              Size{101, 40 * width + 3, 40},        // jobs of several panels
                                              Size{47, 6 * width + 1, 40}}) {  // few rows, split for the last panels
     const auto a = test::random_values<S>(rows * depth, 5), w = test::random_values<S>(columns * depth, 6);
-    const WeightView view = view_of(w, columns, depth);
+    const WeightView view = test::view_of(w, columns, depth);
     SerialExecutor serial;
-    const auto together = product<S>(a, rows, view, serial);
+    const auto together = test::product<S>(a, rows, view, serial);
     for (const Index threads : {1, 2, 3, 5}) {  // more than there may be cores: jobs are handed out all the same
       CAPTURE(threads);
 #ifdef _OPENMP
@@ -76,11 +52,11 @@ TEST_CASE_TEMPLATE("a row has the same bits alone, in any batch and with any num
 #else
       SerialExecutor executor;
 #endif
-      CHECK(product<S>(a, rows, view, executor) == together);
+      CHECK(test::product<S>(a, rows, view, executor) == together);
     }
     for (const Index i : {Index(0), Index(1), rows / 2, rows - 1}) {
       const std::vector<S> row(a.begin() + i * depth, a.begin() + (i + 1) * depth);
-      const auto alone = product<S>(row, 1, view, serial);
+      const auto alone = test::product<S>(row, 1, view, serial);
       CHECK(std::equal(alone.begin(), alone.end(), together.begin() + i * columns));
     }
   }
@@ -97,7 +73,8 @@ TEST_CASE_TEMPLATE("weights are multiplied from every storage format", S, float,
     std::vector<S> decoded(columns * depth);
     for (Index n = 0; n < columns; ++n) decode_row(view, n, decoded.data() + n * depth);
     // The same chain of operations on the decoded weights: the same bits.
-    CHECK(product<S>(a, rows, view, executor) == product<S>(a, rows, view_of(decoded, columns, depth), executor));
+    CHECK(test::product<S>(a, rows, view, executor) ==
+          test::product<S>(a, rows, test::view_of(decoded, columns, depth), executor));
   }
 }
 
@@ -115,7 +92,7 @@ TEST_CASE_TEMPLATE("weights packed once give the bits of weights decoded in ever
     std::vector<S> c(static_cast<std::size_t>(rows * columns)), d = c, e = c;
     const auto rows_of = [&](std::vector<S>& values) { return Rows<S>(values.data(), rows, columns); };
     gemm_nt(Rows<const S>(a.data(), rows, depth), packed, StoreTo<S>{rows_of(c)}, executor);
-    CHECK(c == product<S>(a, rows, view, executor));
+    CHECK(c == test::product<S>(a, rows, view, executor));
     gemm_nt_gated<Silu>(Rows<const S>(a.data(), rows, depth), gated, rows_of(d), executor);
     gemm_nt_gated<Silu>(Rows<const S>(a.data(), rows, depth), view, up, rows_of(e), executor);
     CHECK(d == e);
@@ -130,12 +107,12 @@ TEST_CASE_TEMPLATE("the product with W itself agrees with its definition at ever
          {Index(1), Index(3), simd::lanes<S>, width - 1, width, width + 1, Index(63), Index(64), Index(65), Index(130)})
       for (const Index depth : {1, 6, 33}) {
         const auto a = test::random_values<S>(rows * depth, 19), w = test::random_values<S>(columns * depth, 20);
-        const WeightView view = view_of(w, depth, columns);
+        const WeightView view = test::view_of(w, depth, columns);
         std::vector<S> expected(static_cast<std::size_t>(rows * columns)), got = expected;
         scalar::gemm_nn(Rows<const S>(a.data(), rows, depth), view, Rows<S>(expected.data(), rows, columns));
         gemm_nn(Rows<const S>(a.data(), rows, depth), view, StoreTo<S>{Rows<S>(got.data(), rows, columns)}, executor);
         for (std::size_t i = 0; i < got.size(); ++i)
-          REQUIRE(std::abs(static_cast<double>(got[i] - expected[i])) <= chain_tolerance<S>(depth));
+          REQUIRE(std::abs(static_cast<double>(got[i] - expected[i])) <= test::chain_tolerance<S>(depth));
       }
 }
 
@@ -154,14 +131,17 @@ TEST_CASE_TEMPLATE("low-rank terms are added to a product, in either direction a
       else
         gemm_nn(a, w, terms, StoreTo<S>{c}, executor);
     };
-    // Rows of one tile and of several; depths in one run and in two; columns of less than a register and beyond a panel.
+    // Rows of one tile and of several; depths in one run and in two; columns of less than a register and beyond a
+    // panel.
     for (const Index rows : {1, 7, 60})
       for (const Index depth : {3, 2100})
         for (const Index columns : {1, 16, 67, 200}) {
           const auto shape = [&](const std::vector<S>& values, Index sums) {
-            return transposed ? Rows<const S>(values.data(), columns, sums) : Rows<const S>(values.data(), sums, columns);
+            return transposed ? Rows<const S>(values.data(), columns, sums)
+                              : Rows<const S>(values.data(), sums, columns);
           };
-          const auto values = test::random_values<S>(rows * depth, 1), weights = test::random_values<S>(columns * depth, 2);
+          const auto values = test::random_values<S>(rows * depth, 1),
+                     weights = test::random_values<S>(columns * depth, 2);
           const Rows<const S> a(values.data(), rows, depth), w = shape(weights, depth);
           Matrix<S> expected = times(a, w);
           std::vector<std::vector<S>> memory;
@@ -172,14 +152,14 @@ TEST_CASE_TEMPLATE("low-rank terms are added to a product, in either direction a
             const Rows<const S> left(memory.back().data(), rows, rank, stride);
             memory.push_back(test::random_values<S>(columns * rank, 4));
             const Rows<const S> right = shape(memory.back(), rank);
-            terms.push_back({left, view_of(memory.back(), right.rows, right.cols)});
+            terms.push_back({left, test::view_of(memory.back(), right.rows, right.cols)});
             expected += times(left, right);
           }
-          const WeightView view = view_of(weights, w.rows, w.cols);
+          const WeightView view = test::view_of(weights, w.rows, w.cols);
           Matrix<S> c(rows, columns), alone(1, columns);
           multiply(a, view, terms, rows_of(c), shuffled);
           // The terms are 54 more products in the chain; products of two normal values are up to 4 times size 1.
-          CHECK((c - expected).cwiseAbs().maxCoeff() <= 4 * chain_tolerance<S>(depth + 54));
+          CHECK((c - expected).cwiseAbs().maxCoeff() <= 4 * test::chain_tolerance<S>(depth + 54));
 
           for (LowRankTerm<S>& term : terms) term.a = term.a.middle_rows(rows - 1, 1);
           multiply(a.middle_rows(rows - 1, 1), view, terms, rows_of(alone), serial);
@@ -205,93 +185,12 @@ TEST_CASE_TEMPLATE("the product with W itself reads every format, and has the sa
     std::vector<S> decoded(columns * depth);
     for (Index n = 0; n < depth; ++n) decode_row(view, n, decoded.data() + n * columns);
     const auto together = multiply(view, a, rows, serial);
-    CHECK(together == multiply(view_of(decoded, depth, columns), a, rows, serial));
+    CHECK(together == multiply(test::view_of(decoded, depth, columns), a, rows, serial));
     CHECK(together == multiply(view, a, rows, DefaultExecutor{}));
     const std::vector<S> row(a.begin() + 17 * depth, a.begin() + 18 * depth);
     const auto alone = multiply(view, row, 1, serial);
     CHECK(std::equal(alone.begin(), alone.end(), together.begin() + 17 * columns));
   }
-}
-
-TEST_CASE_TEMPLATE("epilogues do what they say, in whole registers and in the rest", S, float, double) {
-  const Index columns = simd::Tile<S>::width + simd::lanes<S> + 3, depth = 19, rows = 7;
-  const auto a = test::random_values<S>(rows * depth, 9), w = test::random_values<S>(columns * depth, 10),
-             up = test::random_values<S>(columns * depth, 11), bias = test::random_values<S>(columns, 12),
-             start = test::random_values<S>(rows * columns, 13);
-  SerialExecutor executor;
-  const Rows<const S> rows_a(a.data(), rows, depth);
-  const auto plain = product<S>(a, rows, view_of(w, columns, depth), executor);
-  const auto of_up = product<S>(a, rows, view_of(up, columns, depth), executor);
-  std::vector<S> with_bias(plain.size()), added = start, gated(plain.size());
-  const auto rows_of = [&](std::vector<S>& values) { return Rows<S>(values.data(), rows, columns); };
-  gemm_nt(rows_a, view_of(w, columns, depth), StoreBias<S>{rows_of(with_bias), bias.data()}, executor);
-  gemm_nt(rows_a, view_of(w, columns, depth), AddTo<S>{rows_of(added)}, executor);
-  gemm_nt_gated<Silu>(rows_a, view_of(w, columns, depth), view_of(up, columns, depth), rows_of(gated), executor);
-  for (std::size_t i = 0; i < plain.size(); ++i) {
-    REQUIRE(with_bias[i] == plain[i] + bias[i % bias.size()]);
-    REQUIRE(added[i] == start[i] + plain[i]);
-    // The exponential of a register and of a single value may differ in the last places.
-    REQUIRE(gated[i] ==
-            doctest::Approx(Silu::value(plain[i]) * of_up[i]).epsilon(16 * std::numeric_limits<S>::epsilon()));
-  }
-}
-
-TEST_CASE("a product is scaled by rows, and rounded to bfloat16, as its epilogue says") {
-  const Index columns = simd::Tile<float>::width + simd::lanes<float> + 3, depth = 19, rows = 7;
-  const auto a = test::random_values<float>(rows * depth, 9), w = test::random_values<float>(columns * depth, 10),
-             scale = test::random_values<float>(rows, 14);
-  SerialExecutor executor;
-  const Rows<const float> rows_a(a.data(), rows, depth);
-  const auto plain = product<float>(a, rows, view_of(w, columns, depth), executor);
-  std::vector<float> scaled(plain.size());
-  std::vector<bf16> rounded(plain.size());
-  gemm_nt(rows_a, view_of(w, columns, depth), StoreRowsScaled<float>{{scaled.data(), rows, columns}, scale.data()}, executor);
-  gemm_nt(rows_a, view_of(w, columns, depth), StoreBfloat16{{rounded.data(), rows, columns}}, executor);
-  for (std::size_t i = 0; i < plain.size(); ++i) {
-    REQUIRE(scaled[i] == plain[i] * scale[i / static_cast<std::size_t>(columns)]);
-    REQUIRE(rounded[i].bits == to_bf16(plain[i]).bits);
-  }
-}
-
-TEST_CASE("rows of a product are summed by text in rising order, whatever the threads") {
-  // Long enough that rows would be split among the workers, and sums over k among blocks of it.
-  const Index columns = 3 * simd::Tile<float>::width + 5, depth = 2100, rows = 130;
-  const auto a = test::random_values<float>(rows * depth, 9), w = test::random_values<float>(columns * depth, 10);
-  std::vector<Index> text_of(static_cast<std::size_t>(rows));
-  for (Index i = 0; i < rows; ++i) text_of[static_cast<std::size_t>(i)] = i < 60 ? 0 : i < 61 ? 1 : 2;
-  SerialExecutor serial;
-  const auto plain = product<float>(a, rows, view_of(w, columns, depth), serial);
-  std::vector<float> expected(static_cast<std::size_t>(3 * columns), 0.0f);
-  for (Index i = 0; i < rows; ++i)
-    for (Index j = 0; j < columns; ++j)
-      expected[static_cast<std::size_t>(text_of[static_cast<std::size_t>(i)] * columns + j)] +=
-          plain[static_cast<std::size_t>(i * columns + j)];
-  for (const Index workers : {1, 2, 5}) {
-    testing::ShuffledExecutor executor(workers);
-    std::vector<float> pooled(expected.size(), 0.0f);
-    gemm_nt(Rows<const float>(a.data(), rows, depth), view_of(w, columns, depth),
-            AddToText<float>{{pooled.data(), 3, columns}, text_of.data()}, executor);
-    CHECK(pooled == expected);
-  }
-}
-
-TEST_CASE_TEMPLATE("the gated product agrees with its definition for every activation", S, float, double) {
-  const Index columns = simd::Tile<S>::width + 3, depth = 40, rows = 7;
-  const auto a = test::random_values<S>(rows * depth, 23), gate = test::random_values<S>(columns * depth, 24),
-             up = test::random_values<S>(columns * depth, 25);
-  SerialExecutor executor;
-  const auto check = [&]<class Activation>(Activation) {
-    std::vector<S> expected(static_cast<std::size_t>(rows * columns)), got = expected;
-    const Rows<const S> rows_a(a.data(), rows, depth);
-    const WeightView of_gate = view_of(gate, columns, depth), of_up = view_of(up, columns, depth);
-    scalar::gemm_nt_gated<Activation>(rows_a, of_gate, of_up, Rows<S>(expected.data(), rows, columns));
-    gemm_nt_gated<Activation>(rows_a, of_gate, of_up, Rows<S>(got.data(), rows, columns), executor);
-    for (std::size_t i = 0; i < got.size(); ++i)  // both factors are sums of `depth` products, of size up to 30
-      REQUIRE(std::abs(static_cast<double>(got[i] - expected[i])) <= 60.0 * chain_tolerance<S>(depth));
-  };
-  check(Silu{});
-  check(GeluTanh{});
-  check(GeluErf{});
 }
 
 TEST_CASE("rows of A may lie apart and out of alignment") {
@@ -302,6 +201,6 @@ TEST_CASE("rows of A may lie apart and out of alignment") {
   const Rows<const float> apart(storage.data() + 1, rows, depth, stride);
   for (Index i = 0; i < rows; ++i) packed.insert(packed.end(), apart.row(i).begin(), apart.row(i).end());
   SerialExecutor executor;
-  gemm_nt(apart, view_of(w, columns, depth), StoreTo<float>{Rows<float>(c.data(), rows, columns)}, executor);
-  CHECK(c == product<float>(packed, rows, view_of(w, columns, depth), executor));
+  gemm_nt(apart, test::view_of(w, columns, depth), StoreTo<float>{Rows<float>(c.data(), rows, columns)}, executor);
+  CHECK(c == test::product<float>(packed, rows, test::view_of(w, columns, depth), executor));
 }

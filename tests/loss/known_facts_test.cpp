@@ -4,58 +4,17 @@
 
 #include <cmath>
 
-#include "embedpool/loss/any_pair_loss.hpp"
-#include "embedpool/loss/distillation.hpp"
+#include "embedpool/loss/cosent.hpp"
 #include "embedpool/loss/info_nce.hpp"
 #include "embedpool/loss/loss_of_batch.hpp"
 #include "embedpool/loss/matryoshka.hpp"
 #include "embedpool/loss/triplet_or.hpp"
-#include "embedpool/testing/gradient_check.hpp"
-#include "support/random_matrix.hpp"
+#include "loss/contrastive_problem.hpp"
 
 using namespace embedpool;
+using embedpool::test::check_gradients;
 using embedpool::test::random_matrix;
-
-namespace {
-
-/// A contrastive batch with its gradients, owned.
-struct Problem {
-  Matrix<double> q, p, n;
-  std::vector<std::int64_t> documents;
-  std::vector<double> scores;
-  Matrix<double> dq, dp, dn;
-
-  Problem(Index queries, Index negatives, Index width, unsigned seed)
-      : q(random_matrix(queries, width, seed)), p(random_matrix(queries, width, seed + 1)),
-        n(random_matrix(queries * negatives, width, seed + 2)) {
-    clear();
-  }
-  void clear() {
-    dq = Matrix<double>::Zero(q.rows(), q.cols());
-    dp = Matrix<double>::Zero(p.rows(), p.cols());
-    dn = Matrix<double>::Zero(n.rows(), n.cols());
-  }
-  template <class Loss>
-  double operator()(const Loss& loss) {
-    const Matrix<double>&cq = q, &cp = p, &cn = n;
-    return loss(ContrastiveBatch<double>{rows_of(cq), rows_of(cp), rows_of(cn), documents, 0, scores},
-                ContrastiveGradients<double>{rows_of(dq), rows_of(dp), rows_of(dn)});
-  }
-};
-
-template <class Loss>
-void check_gradients(const Loss& loss, Problem problem) {
-  problem.clear();
-  problem(loss);
-  const Matrix<double> dq = problem.dq, dp = problem.dp, dn = problem.dn;
-  auto value = [&] { return problem(loss); };
-  // Error of the difference quotient: step^2 + epsilon / step, about 1e-10, times the third derivative (scale^3).
-  CHECK(testing::relative_error(dq, testing::numeric_gradient(problem.q, value)) < 1e-6);
-  CHECK(testing::relative_error(dp, testing::numeric_gradient(problem.p, value)) < 1e-6);
-  if (problem.n.rows() > 0) CHECK(testing::relative_error(dn, testing::numeric_gradient(problem.n, value)) < 1e-6);
-}
-
-}  // namespace
+using Problem = embedpool::test::ContrastiveProblem;
 
 TEST_CASE("N identical candidates give log N") {
   Problem problem(5, 2, 7, 1);
@@ -156,51 +115,6 @@ TEST_CASE("forbidding in-batch negatives leaves only a query's own") {
   CHECK(before != doctest::Approx(expected));
 }
 
-TEST_CASE("pair losses agree with central differences") {
-  Matrix<double> a = random_matrix(7, 6, 20), b = random_matrix(7, 6, 21);
-  const std::vector<double> labels{0, 1, 1, 3, 2, 5, 0};
-  auto check = [&](const auto& loss) {
-    auto run = [&](Matrix<double>& da, Matrix<double>& db) {
-      const Matrix<double>&ca = a, &cb = b;
-      return loss(rows_of(ca), rows_of(cb), std::span<const double>(labels), rows_of(da), rows_of(db));
-    };
-    Matrix<double> da = Matrix<double>::Zero(7, 6), db = da, unused = da;
-    run(da, db);
-    auto value = [&] { return run(unused, unused); };
-    CHECK(testing::relative_error(da, testing::numeric_gradient(a, value)) < 1e-6);  // as above: scale^3
-    CHECK(testing::relative_error(db, testing::numeric_gradient(b, value)) < 1e-6);
-  };
-  check(CoSENT{5.0});
-  check(AnglE{5.0});
-  check(CosineMSE{});
-  check(Matryoshka<CoSENT>{{5.0}, {6, 3}, {1.0, 0.5}});
-  check(Matryoshka<AnglE>{{5.0}, {2, 4}, {0.7, 0.5}});
-  check(Matryoshka<CosineMSE>{{}, {6, 1}, {1.0, 2.0}});
-  check(Matryoshka<AnyPairLoss>{AnyPairLoss::parse("angle", 5.0), {4, 6}, {1.0, 0.5}});
-}
-
-TEST_CASE("Matryoshka over a pair loss or distillation is the weighted sum of the loss on cut embeddings") {
-  const Matrix<double> a = random_matrix(4, 6, 22), b = random_matrix(4, 6, 23), teacher = random_matrix(2, 2, 24);
-  const std::vector<double> labels{0.1, 0.9, 0.4, 0.2};
-  const auto check = [&](const auto& loss, const Matrix<double>& x, const auto& target) {
-    const auto run = [&](const auto& of, Index width) {
-      Matrix<double> dx = Matrix<double>::Zero(x.rows(), 6), db = Matrix<double>::Zero(4, 6);
-      return of(rows_of(x).middle_cols(0, width), rows_of(b).middle_cols(0, width), target,
-                rows_of(dx).middle_cols(0, width), rows_of(db).middle_cols(0, width));
-    };
-    const Matryoshka<std::decay_t<decltype(loss)>> nested{loss, {2, 6}, {0.25, 1.0}};
-    CHECK(run(nested, 6) == doctest::Approx(0.25 * run(loss, 2) + run(loss, 6)).epsilon(1e-14));
-    const Matryoshka<std::decay_t<decltype(loss)>> wide{loss, {2, 8}, {0.25, 1.0}}, unweighted{loss, {2}, {}};
-    CHECK_THROWS_WITH_AS(run(wide, 6), doctest::Contains("dimension"), ShapeError);
-    CHECK_THROWS_WITH_AS(run(unweighted, 6), doctest::Contains("weights"), ShapeError);
-  };
-  check(CoSENT{}, a, std::span<const double>(labels));
-  check(AnglE{}, a, std::span<const double>(labels));
-  check(CosineMSE{}, a, std::span<const double>(labels));
-  const Matrix<double> queries = a.topRows(2);
-  check(DistillationKL{}, queries, rows_of(teacher));
-}
-
 TEST_CASE("a batch of scored pairs has the loss of its scores, any other the contrastive one") {
   Problem pairs(4, 0, 6, 50), negatives(4, 1, 6, 51);
   const LossOfBatch<InfoNCE, CoSENT> loss{};
@@ -233,34 +147,57 @@ TEST_CASE("triplets of unit length see directions alone, and stand in the place 
   CHECK(problem(TripletOr<InfoNCE>{{}, units}) == problem(units));
 }
 
-TEST_CASE("a pair loss is chosen by name") {
-  for (const std::string name : {"cosent", "angle", "cosine-mse"}) CHECK(AnyPairLoss::parse(name).name() == name);
-  CHECK_THROWS_WITH_AS(AnyPairLoss::parse("cosine"), doctest::Contains("cosent, angle or cosine-mse"), ShapeError);
-  CHECK(std::get<CoSENT>(AnyPairLoss::parse("cosent", 7.0).choice).scale == 7.0);
-  CHECK(std::get<AnglE>(AnyPairLoss::parse("angle", 7.0).choice).scale == 7.0);
+TEST_CASE("without in-batch negatives a batch has the mean loss of its queries alone, in every variant") {
+  Problem batch(4, 2, 5, 45);
+  InfoNCE symmetric, everything = InfoNCE::qwen3();
+  symmetric.symmetric = everything.symmetric = true;
+  for (InfoNCE loss : {InfoNCE{}, InfoNCE::qwen3(), symmetric, everything}) {
+    const double in_batch = batch(loss);
+    loss.in_batch = false;
+    double mean = 0;
+    for (Index i = 0; i < 4; ++i) {
+      Problem alone(1, 2, 5, 0);
+      alone.q = batch.q.row(i), alone.p = batch.p.row(i), alone.n = batch.n.middleRows(2 * i, 2);
+      mean += alone(loss) / 4.0;
+    }
+    CHECK(batch(loss) == doctest::Approx(mean).epsilon(1e-12));  // rounding of sums of a few terms
+    CHECK(batch(loss) < in_batch);
+    check_gradients(loss, batch);
+  }
 }
 
-TEST_CASE("distillation gradients agree with central differences, and a perfect student has none") {
-  Matrix<double> q = random_matrix(3, 5, 30), c = random_matrix(12, 5, 31), teacher = random_matrix(3, 4, 32);
-  const DistillationKL loss{5.0, 2.0};
-  auto run = [&](Matrix<double>& dq, Matrix<double>& dc) {
-    const Matrix<double>&cq = q, &cc = c, &ct = teacher;
-    return loss(rows_of(cq), rows_of(cc), rows_of(ct), rows_of(dq), rows_of(dc));
-  };
-  Matrix<double> dq = Matrix<double>::Zero(3, 5), dc = Matrix<double>::Zero(12, 5);
-  run(dq, dc);
-  Matrix<double> uq = dq, uc = dc;
-  auto value = [&] { return run(uq, uc); };
-  CHECK(testing::relative_error(dq, testing::numeric_gradient(q, value)) < 1e-6);
-  CHECK(testing::relative_error(dc, testing::numeric_gradient(c, value)) < 1e-6);
+TEST_CASE("a query's own positive among the hard negatives of others is no negative of that query") {
+  Problem batch(3, 1, 5, 46), without = batch;
+  batch.n.row(2) = batch.p.row(0);  // of query 2
+  batch.documents = {7, 8, 9, 5, 6, 7};
+  check_gradients(InfoNCE{5.0}, batch);
 
-  for (Index i = 0; i < 3; ++i)
-    for (Index j = 0; j < 4; ++j)
-      teacher(i, j) = 2.0 * 5.0 * q.row(i).normalized().dot(c.row(i * 4 + j).normalized());
-  dq.setZero();
-  dc.setZero();
-  CHECK(run(dq, dc) == doctest::Approx(0.0));
-  CHECK(dq.cwiseAbs().maxCoeff() < 1e-12);  // rounding of terms of size 5
+  const auto cosine = [&](Index i, const Matrix<double>& of, Index j) { return batch.q.row(i).normalized().dot(of.row(j).normalized()); };
+  double expected = 0;
+  for (Index i = 0; i < 3; ++i) {
+    double sum = 0;
+    for (Index j = 0; j < 3; ++j) {
+      sum += std::exp(5.0 * cosine(i, batch.p, j));
+      if (batch.documents[static_cast<std::size_t>(3 + j)] != batch.documents[static_cast<std::size_t>(i)])
+        sum += std::exp(5.0 * cosine(i, batch.n, j));
+    }
+    expected += (std::log(sum) - 5.0 * cosine(i, batch.p, i)) / 3.0;
+  }
+  CHECK(batch(InfoNCE{5.0}) == doctest::Approx(expected).epsilon(1e-12));  // rounding of sums of a few terms
+  batch.documents.pop_back();
+  CHECK_THROWS_WITH_AS(batch(InfoNCE{}), doctest::Contains("document numbers"), ShapeError);
+}
+
+TEST_CASE("in float a loss is never below zero, however large the scale") {
+  InfoNCE loss;
+  loss.scale = 3000;
+  for (unsigned seed = 0; seed < 20; ++seed) {
+    const Matrix<float> q = random_matrix(8, 33, seed).cast<float>(), n = random_matrix(8, 33, seed + 100).cast<float>();
+    Matrix<float> dq = 0 * q, dp = dq, dn = dq;
+    // Queries that are their positives: the sum is the positive's own term.
+    CHECK(loss(ContrastiveBatch<float>{rows_of(q), rows_of(q), rows_of(n)},
+               ContrastiveGradients<float>{rows_of(dq), rows_of(dp), rows_of(dn)}) >= 0);
+  }
 }
 
 TEST_CASE("batches that do not fit are refused by name") {
@@ -270,6 +207,14 @@ TEST_CASE("batches that do not fit are refused by name") {
   Problem narrow(3, 0, 4, 42);
   narrow.p = random_matrix(3, 5, 43);
   CHECK_THROWS_WITH_AS(narrow(InfoNCE{}), doctest::Contains("width of the positives"), ShapeError);
+  Problem short_gradient(3, 0, 4, 42);
+  short_gradient.dp = random_matrix(2, 4, 43);
+  CHECK_THROWS_WITH_AS(short_gradient(InfoNCE{}), doctest::Contains("rows of the gradient of the positives"), ShapeError);
+  CHECK_THROWS_WITH_AS(short_gradient(Triplet{}), doctest::Contains("rows of the gradient of the positives"), ShapeError);
+  const Matryoshka<InfoNCE> nothing{};
+  CHECK_THROWS_WITH_AS(narrow(nothing), doctest::Contains("width of the positives"), ShapeError);
+  narrow.p = random_matrix(3, 4, 43);
+  CHECK_THROWS_WITH_AS(narrow(nothing), doctest::Contains("dimensions"), ShapeError);
   Problem none(3, 0, 4, 44);
   CHECK_THROWS_WITH_AS(none(Triplet{}), doctest::Contains("hard negatives"), ShapeError);
 }

@@ -76,6 +76,7 @@ TEST_CASE("adapters of other methods, for other models or of other ranks are ref
   changed("init_lora_weights", "olora", {"init_lora_weights", "olora"});
   changed("r", 0, {"r", "got 0"});
   changed("lora_alpha", "8", {"lora_alpha"});
+  changed("lora_alpha", 1e300, {"lora_alpha", "out of range"});
 
   const std::string query = "base_model.model.model.layers.0.self_attn.q_proj";
   AdapterFiles other_rank;
@@ -93,6 +94,13 @@ TEST_CASE("adapters of other methods, for other models or of other ranks are ref
   AdapterFiles deeper;
   deeper.tensors["base_model.model.layers.9.mlp.up_proj.lora_A.weight"] = Matrix<float>::Zero(2, 36);
   deeper.refused({"layers.9.mlp.up_proj.lora_A.weight", "no LoRA half"});
+  AdapterFiles twice;
+  for (const char* end : {".lora_A.weight", ".lora_B.weight"})
+    twice.tensors["base_model.model.layers.0.self_attn.q_proj" + std::string(end)] = twice.tensors.at(query + end);
+  twice.refused({"layers.0.self_attn.q_proj", "another tensor"});
+  AdapterFiles embedding;
+  embedding.tensors["base_model.model.model.embed_tokens.lora_A.weight"] = Matrix<float>::Zero(2, 36);
+  embedding.refused({"embed_tokens.lora_A.weight", "no LoRA half"});
   AdapterFiles empty;
   empty.tensors.clear();
   empty.refused({"adapter_model.safetensors", "no LoRA matrices"});
@@ -109,6 +117,19 @@ TEST_CASE("features that are named and not used are no reason to refuse an adapt
     files.config["init_lora_weights"] = start;
     CHECK(files.load().entries.size() == 2);
   }
+}
+
+TEST_CASE("a merged matrix has the same bits for any number of threads, whatever the rank") {
+  std::srand(5);
+  const LoraPair<float> lora{Matrix<float>::Random(512, 96), Matrix<float>::Random(320, 512), 0.5f};
+  const Matrix<float> w = Matrix<float>::Random(320, 96);
+  const WeightView view{reinterpret_cast<const std::byte*>(w.data()), Format::F32, 320, 96};
+  const Matrix<float> expected = [&] {
+    const SerialProducts serial;
+    return merged_weight(view, lora);
+  }();
+  CHECK(merged_weight(view, lora) == expected);
+  CHECK((expected - w - 0.5f * lora.b * lora.a).cwiseAbs().maxCoeff() < 1e-4f);  // 512 products of size 1
 }
 
 TEST_CASE("merging changes the named matrices and no other, and refuses pairs that do not fit") {

@@ -9,6 +9,7 @@
 #include "embedpool/train/trained_embedder.hpp"
 #include "io/temporary_folder.hpp"
 #include "model/random_decoder.hpp"
+#include "support/refused.hpp"
 
 using namespace embedpool;
 
@@ -36,7 +37,7 @@ KeyCache<S> cache_of(const P& pooling, const typename P::template Params<S>& par
   const Decoder<S> decoder = test::random_decoder<S>(test::small_config("llama"));
   Batch batch;
   for (const TrainingText& text : texts) batch.add(text.ids, text.shape);
-  KeyCache<S> cache(decoder.width());
+  KeyCache<S> cache(decoder.width(), pooling.slots(decoder.layers()));
   DecoderWorkspace<S> workspace;
   SerialExecutor serial;
   add_keys(decoder, Causal{}, pooling, params, calibration, LastState::normalized, batch, cache, workspace, serial);
@@ -98,14 +99,14 @@ TEST_CASE("a cache that was written is read again as it was, and one of other ke
   const auto params = testing::random_params<float>(pooling, {3, 36, 1});
   const KeyCache<float> cache = cache_of<float>(pooling, params, nullptr, some_texts());
   cache.write("texts of a test", folder / "keys.safetensors");
-  const auto again = KeyCache<float>::read("texts of a test", folder / "keys.safetensors");
+  const auto again = KeyCache<float>::read("texts of a test", cache.slots(), folder / "keys.safetensors");
   REQUIRE(again.size() == cache.size());
   for (Index text = 0; text < cache.size(); ++text) {
     const Keys<float> a = cache.keys(text), b = again.keys(text);
     CHECK(as_eigen(a.rows) == as_eigen(b.rows));
     CHECK(std::equal(a.slot.begin(), a.slot.end(), b.slot.begin(), b.slot.end()));
   }
-  CHECK_THROWS_AS(KeyCache<float>::read("others", folder / "keys.safetensors"), FileError);
+  CHECK_THROWS_AS(KeyCache<float>::read("others", cache.slots(), folder / "keys.safetensors"), FileError);
 
   const auto damaged = [&](const std::vector<std::int64_t>& offsets, const std::vector<std::int64_t>& kinds) {
     io::SafetensorsWriter writer;
@@ -114,7 +115,7 @@ TEST_CASE("a cache that was written is read again as it was, and one of other ke
     writer.add("offsets", {static_cast<Index>(offsets.size())}, std::span<const std::int64_t>(offsets));
     writer.add("kinds", {static_cast<Index>(kinds.size())}, std::span<const std::int64_t>(kinds));
     writer.write(folder / "damaged.safetensors");
-    return KeyCache<float>::read("x", folder / "damaged.safetensors").size();
+    return KeyCache<float>::read("x", 3, folder / "damaged.safetensors").size();
   };
   CHECK(damaged({0, 1, 3}, {0, 1, 2}) == 2);
   CHECK_THROWS_AS(damaged({0, 1, 4}, {0, 1, 2}), FileError);
@@ -123,12 +124,13 @@ TEST_CASE("a cache that was written is read again as it was, and one of other ke
   CHECK_THROWS_AS(damaged({0, 5, 3}, {0, 1, 2}), FileError);
   CHECK_THROWS_AS(damaged({}, {0, 1, 2}), FileError);
   CHECK_THROWS_AS(damaged({0, 3}, {0, 1}), FileError);
+  CHECK(test::refusal<FileError>([&] { damaged({0, 1, 3}, {0, 1, 3}); }).find("kinds") != std::string::npos);
   CHECK_THROWS_AS(damaged({0, 3}, {0, 1, -1}), FileError);
 }
 
 TEST_CASE("a number that is no text of the cache is refused") {
   SerialExecutor serial;
-  KeyCache<float> cache(36);
+  KeyCache<float> cache(36, 1);
   const auto pooling = small_pooling<Perceiver>();
   CachedHead<float, PerceiverHead> model(cache, pooling.head, testing::random_params<float>(pooling, {3, 36, 1}));
   const std::vector<Index> texts{0};

@@ -70,10 +70,14 @@ struct GoldenRun {
     return {values.data(), values.data() + values.size()};
   }
 
-  /// The name of a trained tensor in the golden file behind a prefix.
-  static std::string stored_name(const std::string& ours) {
+  /// The name of a trained tensor in the golden file behind a prefix: with as many `model.` in front as its adapter has.
+  std::string stored_name(const std::string& ours) const {
     if (!ours.starts_with("lora.")) return ours;
-    return "lora.base_model.model." + ours.substr(ours.find('.', 5) + 1);
+    const std::string name = ours.substr(ours.find('.', 5) + 1);
+    const bool of_larger = std::any_of(file.tensors().begin(), file.tensors().end(), [&](const auto& entry) {
+      return entry.first.ends_with(".lora.base_model.model.model." + name);
+    });
+    return (of_larger ? "lora.base_model.model.model." : "lora.base_model.model.") + name;
   }
 };
 

@@ -12,22 +12,23 @@ using namespace embedpool;
 namespace {
 
 /// Loss of fixed embeddings, and what it adds to the gradient of t.
-double loss_at(LearnedScale<double>& loss, double t, double& dt) {
+template <class Loss>
+double loss_at(const Loss& loss, double t, double& dt) {
   std::srand(3);
   Matrix<double> q = Matrix<double>::Random(5, 7), d = Matrix<double>::Random(5, 7), n = Matrix<double>::Random(10, 7);
   Matrix<double> dq = 0 * q, dd = 0 * d, dn = 0 * n;
   const auto tensor = loss.tensors().front();
   tensor.value->setConstant(t);
   tensor.gradient->setZero();
-  const double value = loss({rows_of(std::as_const(q)), rows_of(std::as_const(d)), rows_of(std::as_const(n))},
-                            {rows_of(dq), rows_of(dd), rows_of(dn)});
+  const double value = loss(ContrastiveBatch<double>{rows_of(std::as_const(q)), rows_of(std::as_const(d)), rows_of(std::as_const(n))},
+                            ContrastiveGradients<double>{rows_of(dq), rows_of(dd), rows_of(dn)});
   dt = (*tensor.gradient)(0, 0);
   return value;
 }
 
 }  // namespace
 
-TEST_CASE("the gradient of the logarithm of the scale agrees with central differences, and is 0 at the limit") {
+TEST_CASE("the gradient of the logarithm of the scale agrees with central differences, at the limit too") {
   LearnedScale<double> loss;
   double unused = 0, dt = 0;
   for (const double t : {0.0, 1.5, 3.0}) {
@@ -38,8 +39,31 @@ TEST_CASE("the gradient of the logarithm of the scale agrees with central differ
   }
   const double at_limit = loss_at(loss, std::log(100.0), dt);
   CHECK(loss_at(loss, 5.0, dt) == doctest::Approx(at_limit).epsilon(1e-12));
-  CHECK(dt == 0);
   CHECK(loss.scale() == 100);
+  CHECK((*loss.tensors().front().value)(0, 0) == std::log(100.0));  // put back, so that it can fall
+  const double below = (at_limit - loss_at(loss, std::log(100.0) - 1e-5, unused)) / 1e-5;
+  CHECK(dt == doctest::Approx(below).epsilon(1e-2));  // one-sided: 1e-5 of second derivatives 100 times as large
+}
+
+TEST_CASE("a scale that begins beyond 100 has its limit there, and one that is no number above 0 is refused") {
+  InfoNCE start;
+  start.scale = 200;
+  const LearnedScale<float> loss(start);
+  CHECK(loss.largest == 200);
+  CHECK(loss.scale() == doctest::Approx(200));
+  for (const double scale : {0.0, -1.0, std::nan(""), HUGE_VAL}) {
+    start.scale = scale;
+    CHECK_THROWS_WITH_AS(LearnedScale<float>{start}, doctest::Contains("learned scale"), ShapeError);
+  }
+}
+
+TEST_CASE("each cut of a Matryoshka loss moves the scale by its weight") {
+  Matryoshka<LearnedScale<double>> nested{LearnedScale<double>{}, {7, 3}, {0.5, 0.25}};
+  double unused = 0, dt = 0;
+  const double step = 1e-5;
+  const double difference = (loss_at(nested, 2 + step, unused) - loss_at(nested, 2 - step, unused)) / (2 * step);
+  loss_at(nested, 2.0, dt);
+  CHECK(dt == doctest::Approx(difference).epsilon(1e-7));  // step^2 of third derivatives of size 1
 }
 
 TEST_CASE("a trainer teaches the scale beside the model, whatever holds the loss, and a checkpoint keeps it") {
@@ -67,5 +91,7 @@ TEST_CASE("a trainer teaches the scale beside the model, whatever holds the loss
 TEST_CASE("a scale that does not learn has no tensor") {
   LearnedScale<float> scale;
   scale.learns = false;
+  scale.inner.scale = 150;
   CHECK(scale.tensors().empty());
+  CHECK(scale.scale() == 150);
 }

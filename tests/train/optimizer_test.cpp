@@ -69,6 +69,7 @@ TEST_CASE("warmup rises from zero to the peak, and decay falls to zero at the la
   CHECK(linear(12) == 0.5);
   CHECK(linear(20) == 0);
   CHECK(linear(25) == 0);
+  CHECK(Schedule{Schedule::Decay::linear, 4, 4}(4) == 0);  // where there is no step after warmup
   const Schedule cosine{Schedule::Decay::cosine, 2, 10};
   CHECK(cosine(1) == 0.5);
   CHECK(cosine(2) == 1);

@@ -155,6 +155,9 @@ TEST_CASE("a checkpoint of another training, or a damaged one, is refused by nam
   trainer.step(School<float>::batch(0), serial);
   trainer.step(School<float>::batch(1), serial);
   write_checkpoint(trainer, "a run", folder / "c.safetensors");
+  const float* const place = trainer.tensors()[0].value->data();
+  read_checkpoint(trainer, "a run", folder / "c.safetensors");
+  CHECK(trainer.tensors()[0].value->data() == place);  // where others look at it
   School<float> other({true, true, true});
   Trainer larger(other.model, InfoNCE{}, settings());
   const auto before = other.values();
@@ -176,6 +179,15 @@ TEST_CASE("a checkpoint of another training, or a damaged one, is refused by nam
   folder.write("short.safetensors", "abc");
   CHECK(!message(trainer, "a run", "short.safetensors").empty());
   CHECK(!message(trainer, "a run", "missing.safetensors").empty());
+}
+
+TEST_CASE("a dropout that is no probability below 1 is refused") {
+  School<float> school;
+  for (const double rate : {-0.1, 1.0, std::nan("")}) {
+    TrainingSettings wrong = settings();
+    wrong.dropout = rate;
+    CHECK_THROWS_WITH_AS(Trainer(school.model, InfoNCE{}, wrong), doctest::Contains("dropout"), ShapeError);
+  }
 }
 
 TEST_CASE("a loss or a gradient that is no number stops the training with step and batch, and changes nothing") {

@@ -181,9 +181,10 @@ TEST_CASE("groups too small for a batch are named, and a plan without any batch 
   CHECK(plan.batches_per_epoch() == 2);
   CHECK_THROWS_AS(BatchPlan({0, 1, 0, 1}, 3, 1, BatchMixing::one_group), ShapeError);
   CHECK_THROWS_AS(BatchPlan({}, 3, 1, BatchMixing::mixed), ShapeError);
+  CHECK_THROWS_WITH_AS(plan.batch(-1), doctest::Contains("step"), ShapeError);
 }
 
-TEST_CASE("a batch lists queries, positives and negatives, and numbers equal positives alike") {
+TEST_CASE("a batch lists queries, positives and negatives, and numbers equal documents alike") {
   TrainingData data;
   data.examples = {{"q0", "p", {"a", "b"}, 0}, {"q1", "x", {"c"}, 1}, {"q2", "p", {"d", "e", "f"}, 0}};
   const auto texts = [&](const std::vector<Index>& chosen, Index most) {
@@ -193,10 +194,12 @@ TEST_CASE("a batch lists queries, positives and negatives, and numbers equal pos
   };
   const auto all = texts({0, 1, 2}, 5);
   CHECK(all.texts == std::vector<std::string>{"0: q0", "1: q1", "0: q2", "p", "x", "p", "a", "c", "d"});
-  CHECK(all.documents == std::vector<std::int64_t>{0, 1, 0});
+  CHECK(all.documents == std::vector<std::int64_t>{0, 1, 0, 2, 3, 4});
   CHECK(all.queries == 3);
   CHECK(texts({0, 2}, 5).texts == std::vector<std::string>{"0: q0", "0: q2", "p", "p", "a", "b", "d", "e"});
   CHECK(texts({0, 2}, 1).texts.size() == 6);
+  data.examples[1].negatives = {"p"};  // the positive of others, mined
+  CHECK(texts({0, 1, 2}, 1).documents == std::vector<std::int64_t>{0, 1, 0, 2, 0, 3});
   CHECK(texts({0, 2}, 0).texts.size() == 4);
   CHECK(texts({0, 2}, 0).scores.empty());
   data.examples.push_back({"a", "b", {}, 2, 0.5});

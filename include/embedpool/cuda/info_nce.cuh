@@ -55,9 +55,7 @@ class DeviceInfoNce {
   void run(D& device, const ContrastiveBatch<float>& batch, const ContrastiveGradients<float>& gradients, float* loss,
            float* scale_gradient = nullptr, float weight = 1, const float* scale = nullptr) {
     batch.check_unscored();
-    check_like("queries", gradients.queries, batch.queries);
-    check_like("positives", gradients.positives, batch.positives);
-    if (batch.negatives.rows > 0) check_like("negatives", gradients.negatives, batch.negatives);
+    gradients.check(batch);
     const Output out{{static_cast<float>(options_.scale), scale}, weight, loss, scale_gradient};
     if (options_.similarity == Similarity::dot) return of_products(device, batch, gradients, out);
     const ContrastiveBatch<float> units{queries_.forward(device, batch.queries), positives_.forward(device, batch.positives),
@@ -80,39 +78,37 @@ class DeviceInfoNce {
     float* scale_gradient;
   };
 
-  static void check_like(const char* part, const Rows<float>& gradient, const Rows<const float>& of) {
-    const std::string culprit = std::string("of the gradient of the ") + part;
-    require_equal("DeviceInfoNce", "rows " + culprit, gradient.rows, of.rows);
-    require_equal("DeviceInfoNce", "width " + culprit, gradient.cols, of.cols);
-  }
-
   template <Device D>
   void of_products(D& device, const ContrastiveBatch<float>& x, const ContrastiveGradients<float>& dx, const Output& out) {
     const Index first = x.first_positive;
     const Rows<const float> own_positives = x.positives.middle_rows(first, x.queries.rows);
     const Rows<float> own_positive_gradients = dx.positives.middle_rows(first, x.queries.rows);
-    const std::int64_t* const documents = x.documents.empty() ? nullptr : x.documents.data();
+    const Index own = options_.in_batch ? 0 : 1;
+    const auto documents = x.documents.first(std::min(x.documents.size(), static_cast<std::size_t>(x.positives.rows)));
+    const auto own_documents =
+        documents.empty() ? documents
+                          : documents.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(x.queries.rows));
 
     families_.clear();
-    families_.push_back({x.queries, x.positives, dx.queries, dx.positives, Partner::positive, first,
-                         options_.in_batch ? Index(0) : Index(1), true});
+    families_.push_back({x.queries, x.positives, dx.queries, dx.positives, Partner::positive, first, own, documents});
     if (x.negatives.rows > 0)
       families_.push_back({x.queries, x.negatives, dx.queries, dx.negatives, Partner::none, first,
-                           options_.in_batch && !options_.own_negatives_only ? 0 : x.negatives_per_query(), false});
-    if (options_.query_query)
-      families_.push_back({x.queries, x.queries, dx.queries, dx.queries, Partner::itself, 0, 0, false});
-    if (options_.document_document)
+                           options_.in_batch && !options_.own_negatives_only ? 0 : x.negatives_per_query(),
+                           x.negative_documents()});
+    if (options_.query_query && options_.in_batch)
+      families_.push_back({x.queries, x.queries, dx.queries, dx.queries, Partner::itself, 0, 0});
+    if (options_.document_document && options_.in_batch)
       families_.push_back({own_positives, x.positives, own_positive_gradients, dx.positives, Partner::itself, first, 0,
-                           true});
+                           documents});
     const float half = options_.symmetric ? 0.5f : 1.0f;
-    terms_.run(device, families_, out.scale, options_.false_negatives, documents, half * out.weight, out.loss,
+    terms_.run(device, families_, out.scale, options_.false_negatives, own_documents.data(), half * out.weight, out.loss,
                out.scale_gradient);
     if (!options_.symmetric) return;
 
-    families_.assign(
-        1, {own_positives, x.queries, own_positive_gradients, dx.queries, Partner::positive, 0, 0, true});
-    reverse_terms_.run(device, families_, out.scale, options_.false_negatives, documents ? documents + first : nullptr,
-                       0.5f * out.weight, out.loss, out.scale_gradient);
+    families_.assign(1, {own_positives, x.queries, own_positive_gradients, dx.queries, Partner::positive, 0, own,
+                         own_documents});
+    reverse_terms_.run(device, families_, out.scale, options_.false_negatives, own_documents.data(), 0.5f * out.weight,
+                       out.loss, out.scale_gradient);
   }
 
   InfoNCE options_;

@@ -27,11 +27,11 @@ class DeviceSoftmaxTerms {
   explicit DeviceSoftmaxTerms(ScoreBlockShape shape = {}) : shape_(shape) {}
 
   /// Adds `weight` times the loss to *loss, times d loss / d scale to *scale_gradient unless that is null, and times the
-  /// gradients to the families. The first family holds the positive. `documents` numbers, in the device's memory, the
-  /// candidates of families with `documents` set. Nothing is waited for.
+  /// gradients to the families. The first family holds the positive. `own_documents` [B] numbers the queries' positives where
+  /// families have numbers; all lie in the device's memory. Nothing is waited for.
   template <Device D>
   void run(D& device, std::span<const ScoreFamily<float>> families, ScalarArgument scale,
-           const FalseNegatives& false_negatives, const std::int64_t* documents, float weight, float* loss,
+           const FalseNegatives& false_negatives, const std::int64_t* own_documents, float weight, float* loss,
            float* scale_gradient) {
     const ScoreFamily<float>& home = families.front();
     const Index queries = home.anchors.rows;
@@ -40,7 +40,7 @@ class DeviceSoftmaxTerms {
                             Rows<float>(sums.positive, queries, 1)});
     const auto each_block = [&](auto&& f) {
       for (const ScoreFamily<float>& family : families)
-        for_each_block(device, family, mask_of(family, false_negatives, documents), f);
+        for_each_block(device, family, mask_of(family, false_negatives, own_documents), f);
     };
 
     each_block([&](const ScoreFamily<float>&, const ScoreBlock& block) {
@@ -70,12 +70,12 @@ class DeviceSoftmaxTerms {
   }
 
   static ScoreMask mask_of(const ScoreFamily<float>& family, const FalseNegatives& false_negatives,
-                           const std::int64_t* documents) {
+                           const std::int64_t* own_documents) {
     ScoreMask mask;
     mask.offset = family.offset;
     mask.has_partner = family.partner != Partner::none;
     mask.partner_is_positive = family.partner == Partner::positive;
-    if (family.documents) mask.documents = documents;
+    if (!family.documents.empty()) mask.documents = family.documents.data(), mask.own_documents = own_documents;
     mask.has_margin = false_negatives.margin.has_value();
     mask.has_relative = false_negatives.relative.has_value();
     mask.margin = static_cast<float>(false_negatives.margin.value_or(0));

@@ -55,9 +55,10 @@ Head smallest_like(Head head) {
   return head;
 }
 
-/// Whether checkpoints hold a tensor of one row as a vector: gains and biases, but not a single latent.
+/// Whether checkpoints hold a tensor of one row as a vector: gains, biases and weights of a sum, but not a single latent.
 inline bool is_vector(std::string_view name) {
-  return name.ends_with("bias") || name.ends_with("norm.weight") || name.ends_with("norm_context.weight");
+  return name.ends_with("bias") || name.ends_with("norm.weight") || name.ends_with("norm_context.weight") ||
+         name == "scalars" || name == "gamma" || name == "v";
 }
 
 }  // namespace detail

@@ -2,13 +2,12 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <limits>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "embedpool/io/gguf_decoder_config.hpp"
 #include "embedpool/io/hugging_face_decoder_config.hpp"
+#include "embedpool/io/scaling_of_divisors.hpp"
 
 namespace embedpool::io {
 
@@ -30,31 +29,6 @@ inline std::string model_class(const std::string& type) {
   std::string name = type;
   name.front() = static_cast<char>(name.front() - 'a' + 'A');
   return name + "Model";
-}
-
-/// The scaling whose frequencies GGUF files hold as divisors of the plain ones. They do not name its numbers: the kind
-/// is linear when all are equal, else llama3 with the factors 1 and 4 of every Llama 3 and that power of two as original
-/// length which gives these divisors. Nothing when none does.
-inline std::optional<RotaryScaling> scaling_of_divisors(double theta, const std::vector<double>& scaled) {
-  const auto dimensions = static_cast<Index>(2 * scaled.size());
-  const std::vector<double> plain = rotary_frequencies(theta, dimensions);
-  RotaryScaling scaling;
-  for (std::size_t i = 0; i < scaled.size(); ++i) scaling.factor = std::max(scaling.factor, shortest(plain[i] / scaled[i]));
-  const auto fits = [&] {
-    const std::vector<double> made = rotary_frequencies(theta, dimensions, scaling);
-    // Divisors are stored as float32, and were computed in it by some writers.
-    return std::equal(made.begin(), made.end(), scaled.begin(),
-                      [](double a, double b) { return std::abs(a - b) <= 1e-6 * std::abs(b); });
-  };
-  scaling.factor = std::round(scaling.factor * 1e4) / 1e4;
-  for (const auto kind : {RotaryScalingKind::none, RotaryScalingKind::linear}) {
-    scaling.kind = kind;
-    if (fits()) return scaling;
-  }
-  scaling.kind = RotaryScalingKind::llama3;
-  for (scaling.original_positions = 16; scaling.original_positions < 0x1p30; scaling.original_positions *= 2)
-    if (fits()) return scaling;
-  return std::nullopt;
 }
 
 inline Json rotary_json(const RotaryScaling& scaling) {
@@ -151,7 +125,7 @@ inline Json hugging_face_config(const GgufFile& file, Format format) {
   const double theta = file.number_or(prefix + "rope.freq_base", 10000);
   RotaryScaling scaling = detail::read_rotary_scaling(file, prefix);
   if (file.find("rope_freqs.weight") != nullptr) {
-    const auto found = detail::scaling_of_divisors(theta, decoder.inverse_frequencies);
+    const auto found = scaling_of_divisors(theta, decoder.inverse_frequencies);
     if (!found)
       throw FileError(file.name(), "rope_freqs.weight", "is no scaling whose numbers a config.json could state");
     scaling = *found;

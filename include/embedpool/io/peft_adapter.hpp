@@ -1,7 +1,9 @@
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 
 #include "embedpool/io/decoder_tensor_names.hpp"
@@ -55,8 +57,9 @@ inline std::string peft_module(const std::string& tensor, const std::string& hal
 
 /// A LoRA adapter in the layout of PEFT: adapter_config.json and adapter_model.safetensors in a directory.
 ///
-/// Errors  FileError naming file, key or tensor, and cause: another method or a feature that is not known, a module that
-///         the model has not, a half without its other half, shapes that do not fit the model or the rank
+/// Errors  FileError naming file, key or tensor, and cause: another method or a feature that is not known, an alpha that is
+///         out of range, a module that the model has not or that comes twice, a half without its other half, shapes that do
+///         not fit the model or the rank
 template <Real S = float>
 LoraAdapter<S> load_peft_adapter(const std::filesystem::path& directory, const DecoderConfig& model) {
   const Json json = read_json(directory / "adapter_config.json");
@@ -64,19 +67,21 @@ LoraAdapter<S> load_peft_adapter(const std::filesystem::path& directory, const D
   detail::refuse_unknown_peft_features(config);
   const Index rank = config.integer("r", 1, 1 << 16);
   const double root = std::sqrt(static_cast<double>(rank));
-  const double scale =
-      config.number("lora_alpha") / (config.boolean_or("use_rslora", false) ? root : static_cast<double>(rank));
+  const auto scale = static_cast<S>(std::clamp(
+      config.number("lora_alpha") / (config.boolean_or("use_rslora", false) ? root : static_cast<double>(rank)), -1e30, 1e30));
+  if (!(std::abs(scale) < S(1e30))) config.fail("lora_alpha", "is out of range");
 
   std::map<std::string, DecoderTensorPlace> places;
   DecoderWeights<S> shell;  // only its structure is used
   for_each_tensor(shell, model, [&](const DecoderTensorPlace& place, auto& tensor) {
     if constexpr (std::is_same_v<std::remove_cvref_t<decltype(tensor)>, WeightView>)
-      places.emplace(hugging_face_name(place), place);
+      if (place.kind != DecoderTensor::embedding) places.emplace(hugging_face_name(place), place);
   });
 
   const auto file = SafetensorsFile::open(directory / "adapter_model.safetensors");
   const std::string half_a = ".lora_A.weight", half_b = ".lora_B.weight";
   LoraAdapter<S> adapter;
+  std::set<std::string> met;
   for (const auto& [name, tensor] : file.tensors()) {
     if (!detail::peft_module(name, half_b).empty()) {  // read together with its A
       file.at(name.substr(0, name.size() - half_b.size()) + half_a);
@@ -84,12 +89,13 @@ LoraAdapter<S> load_peft_adapter(const std::filesystem::path& directory, const D
     }
     const auto found = places.find(detail::peft_module(name, half_a));
     if (found == places.end()) tensor.fail("is no LoRA half of a matrix of this model");
+    if (!met.insert(found->first).second) tensor.fail("is of a module that another tensor is of, too");
     const auto [rows, cols] = tensor_shape(found->second.kind, model);
     const Tensor& other = file.at(name.substr(0, name.size() - half_a.size()) + half_b);
     tensor.require_shape({rank, cols});
     other.require_shape({rows, rank});
     adapter.entries.push_back(
-        {found->second, {detail::decoded<S>(tensor), detail::decoded<S>(other), static_cast<S>(scale)}});
+        {found->second, {detail::decoded<S>(tensor), detail::decoded<S>(other), scale}});
   }
   if (adapter.entries.empty()) throw FileError(file.name(), "", "holds no LoRA matrices");
   return adapter;

@@ -21,7 +21,7 @@ struct AnglE {
 
   template <Real S>
   double operator()(Rows<const S> x, Rows<const S> y, std::span<const double> labels, Rows<S> dx, Rows<S> dy) const {
-    require_equal("AnglE", "rows of y", y.rows, x.rows);
+    require_pairs("AnglE", x, y, labels, dx, dy);
     require_equal("AnglE", "width modulo 2", x.cols % 2, 0);
     UnitRows<S> u(x), v(y);
     std::vector<double> similarity(static_cast<std::size_t>(x.rows)), gradient(similarity.size(), 0.0);

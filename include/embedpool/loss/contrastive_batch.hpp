@@ -1,7 +1,9 @@
 #pragma once
+#include <algorithm>
 #include <concepts>
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "embedpool/core/error.hpp"
 #include "embedpool/core/matrix.hpp"
@@ -17,7 +19,8 @@ struct ContrastiveBatch {
   Rows<const S> queries;
   Rows<const S> positives;
   Rows<const S> negatives{};
-  std::span<const std::int64_t> documents{};  ///< [P] equal numbers are the same document; empty: all differ
+  /// [P] or, those of the negatives behind them, [P + P K]: equal numbers are the same document; empty: all differ
+  std::span<const std::int64_t> documents{};
   Index first_positive = 0;
   /// [B] how alike query i and its positive are found to be (scored pairs); empty: every positive is right
   std::span<const double> scores{};
@@ -25,6 +28,10 @@ struct ContrastiveBatch {
   Rows<const float> teacher{};
 
   Index negatives_per_query() const noexcept { return positives.rows > 0 ? negatives.rows / positives.rows : 0; }
+  /// The numbers of the negatives; empty where they have none.
+  std::span<const std::int64_t> negative_documents() const noexcept {
+    return documents.subspan(std::min(documents.size(), static_cast<std::size_t>(positives.rows)));
+  }
 
   /// Errors: ShapeError naming the part that does not fit.
   void check() const {
@@ -33,8 +40,8 @@ struct ContrastiveBatch {
     require_equal("contrastive batch", "width of the positives", positives.cols, queries.cols);
     if (negatives.rows > 0) require_equal("contrastive batch", "width of the negatives", negatives.cols, queries.cols);
     require_equal("contrastive batch", "negatives beyond a whole number a query", negatives.rows % positives.rows, 0);
-    if (!documents.empty())
-      require_equal("contrastive batch", "document numbers", static_cast<Index>(documents.size()), positives.rows);
+    if (const Index numbers = static_cast<Index>(documents.size()); numbers != 0 && numbers != positives.rows)
+      require_equal("contrastive batch", "document numbers", numbers, positives.rows + negatives.rows);
     if (!scores.empty()) require_equal("contrastive batch", "scores", static_cast<Index>(scores.size()), queries.rows);
     if (teacher.rows > 0)
       require_equal("contrastive batch", "rows of the teacher", teacher.rows, queries.rows + positives.rows + negatives.rows);
@@ -55,6 +62,20 @@ struct ContrastiveGradients {
   Rows<S> queries;
   Rows<S> positives;
   Rows<S> negatives{};
+
+  /// Errors: those of batch.check(), and ShapeError naming the gradient that does not fit.
+  void check(const ContrastiveBatch<S>& batch) const {
+    batch.check();
+    require_like("of the gradient of the queries", queries, batch.queries);
+    require_like("of the gradient of the positives", positives, batch.positives);
+    if (batch.negatives.rows > 0) require_like("of the gradient of the negatives", negatives, batch.negatives);
+  }
+
+ private:
+  static void require_like(const std::string& culprit, const Rows<S>& gradient, const Rows<const S>& of) {
+    require_equal("contrastive batch", "rows " + culprit, gradient.rows, of.rows);
+    require_equal("contrastive batch", "width " + culprit, gradient.cols, of.cols);
+  }
 };
 
 /// A loss on (query, positive, negatives) batches.

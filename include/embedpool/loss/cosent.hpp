@@ -2,6 +2,7 @@
 #include <cmath>
 #include <vector>
 
+#include "embedpool/loss/require_pairs.hpp"
 #include "embedpool/loss/unit_rows.hpp"
 
 namespace embedpool {
@@ -16,6 +17,7 @@ namespace embedpool {
 inline double ranking_loss(std::span<const double> similarity, std::span<const double> labels, double scale,
                            std::span<double> gradient) {
   require_equal("ranking loss", "labels", static_cast<Index>(labels.size()), static_cast<Index>(similarity.size()));
+  require_equal("ranking loss", "gradients", static_cast<Index>(gradient.size()), static_cast<Index>(similarity.size()));
   double largest = 0.0;  // the 1 in the logarithm is exp(0)
   for (std::size_t i = 0; i < labels.size(); ++i)
     for (std::size_t j = 0; j < labels.size(); ++j)
@@ -43,7 +45,7 @@ struct CoSENT {
 
   template <Real S>
   double operator()(Rows<const S> a, Rows<const S> b, std::span<const double> labels, Rows<S> da, Rows<S> db) const {
-    require_equal("CoSENT", "rows of b", b.rows, a.rows);
+    require_pairs("CoSENT", a, b, labels, da, db);
     UnitRows<S> u(a), v(b);
     const auto units_a = as_eigen(u.units());
     const auto units_b = as_eigen(v.units());

@@ -1,4 +1,5 @@
 #pragma once
+#include "embedpool/loss/require_pairs.hpp"
 #include "embedpool/loss/unit_rows.hpp"
 
 namespace embedpool {
@@ -11,8 +12,7 @@ namespace embedpool {
 struct CosineMSE {
   template <Real S>
   double operator()(Rows<const S> a, Rows<const S> b, std::span<const double> labels, Rows<S> da, Rows<S> db) const {
-    require_equal("cosine MSE", "rows of b", b.rows, a.rows);
-    require_equal("cosine MSE", "labels", static_cast<Index>(labels.size()), a.rows);
+    require_pairs("cosine MSE", a, b, labels, da, db);
     UnitRows<S> u(a), v(b);
     const double mean = 1.0 / static_cast<double>(a.rows);
     double loss = 0.0;

@@ -10,7 +10,7 @@ namespace embedpool {
 ///
 ///   loss = mean_i KL( softmax(teacher_i / T) || softmax(scale cos(q_i, c_ij)) )       T divides the teacher only
 ///
-/// Shapes  queries [B, D], candidates [B C, D], teacher [B, C]; adds to the gradients
+/// Shapes  queries [B, D], candidates [B C, D], teacher [B, C] (-infinity rules a candidate out); adds to the gradients
 /// Errors  ShapeError for parts that do not fit
 struct DistillationKL {
   double scale = 20.0;
@@ -19,8 +19,15 @@ struct DistillationKL {
   template <Real S>
   double operator()(Rows<const S> queries, Rows<const S> candidates, Rows<const S> teacher, Rows<S> dqueries,
                     Rows<S> dcandidates) const {
+    require_in("distillation", "queries", queries.rows, 1, Index(1) << 40);
     require_equal("distillation", "rows of teacher scores", teacher.rows, queries.rows);
+    require_in("distillation", "candidates of a query", teacher.cols, 1, Index(1) << 40);
     require_equal("distillation", "candidates", candidates.rows, teacher.rows * teacher.cols);
+    require_equal("distillation", "width of the candidates", candidates.cols, queries.cols);
+    require_equal("distillation", "rows of the gradient of the queries", dqueries.rows, queries.rows);
+    require_equal("distillation", "width of the gradient of the queries", dqueries.cols, queries.cols);
+    require_equal("distillation", "rows of the gradient of the candidates", dcandidates.rows, candidates.rows);
+    require_equal("distillation", "width of the gradient of the candidates", dcandidates.cols, candidates.cols);
     UnitRows<S> q(queries), c(candidates);
     const Index count = teacher.cols;
     const double mean = 1.0 / static_cast<double>(queries.rows);
@@ -37,7 +44,7 @@ struct DistillationKL {
       for (Index j = 0; j < count; ++j) {
         const auto k = static_cast<std::size_t>(j);
         const double p = std::exp(target[k]);
-        loss += mean * p * (target[k] - student[k]);
+        if (p > 0) loss += mean * p * (target[k] - student[k]);  // 0 log 0 = 0: a candidate that the teacher rules out
         const S ds = static_cast<S>(mean * scale * (std::exp(student[k]) - p));
         as_eigen(q.gradient()).row(i) += ds * as_eigen(c.units()).row(i * count + j);
         as_eigen(c.gradient()).row(i * count + j) += ds * as_eigen(q.units()).row(i);

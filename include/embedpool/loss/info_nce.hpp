@@ -13,11 +13,11 @@ enum class Similarity { cosine, dot };
 ///
 ///   loss = mean_i -log( exp(scale s(q_i, d_i)) / sum over terms of exp(scale s) )
 ///
-/// Terms of query i: all positives and all hard negatives of the batch (its own only, with in_batch false, as for
-/// classification data, where another query's document may well be right); with query_query also s(q_i, q_j), with
-/// document_document also s(d_i, d_j), j != i. Terms that false_negatives drops, and documents that equal query i's own,
-/// leave the sum. With symmetric the loss is half of this plus half of the same with queries and positives exchanged,
-/// without hard negatives.
+/// Terms of query i: all positives and all hard negatives of the batch; with query_query also s(q_i, q_j), with
+/// document_document also s(d_i, d_j), j != i. With in_batch false, as for classification data, where another query's
+/// document may well be right, its own positive and hard negatives alone. Terms that false_negatives drops, and documents
+/// that equal query i's own, leave the sum. With symmetric the loss is half of this plus half of the same with queries and
+/// positives exchanged, without hard negatives.
 ///
 /// Errors  ShapeError for parts that do not fit
 /// Source  arXiv 1807.03748; terms and mask of Qwen3-Embedding, arXiv 2506.05176: see `qwen3()`
@@ -50,6 +50,7 @@ struct InfoNCE {
   double operator()(const ContrastiveBatch<S>& batch, const ContrastiveGradients<S>& gradients,
                     double& scale_gradient) const {
     batch.check_unscored();
+    gradients.check(batch);
     if (similarity == Similarity::dot) return of_products(batch, gradients, scale_gradient);
     UnitRows<S> queries(batch.queries), positives(batch.positives), negatives(batch.negatives);
     const ContrastiveBatch<S> units{queries.units(), positives.units(), negatives.units(), batch.documents,
@@ -68,28 +69,28 @@ struct InfoNCE {
     const Rows<const S> own_positives = x.positives.middle_rows(x.first_positive, x.queries.rows);
     const Rows<S> own_positive_gradients = dx.positives.middle_rows(x.first_positive, x.queries.rows);
 
-    const Index first = x.first_positive;
+    const Index first = x.first_positive, own = in_batch ? 0 : 1;
     std::vector<ScoreFamily<S>> terms_of_query;
-    terms_of_query.push_back({x.queries, x.positives, dx.queries, dx.positives, Partner::positive, first,
-                              in_batch ? Index(0) : Index(1), true});
+    const auto documents = x.documents.first(std::min(x.documents.size(), static_cast<std::size_t>(x.positives.rows)));
+    terms_of_query.push_back({x.queries, x.positives, dx.queries, dx.positives, Partner::positive, first, own, documents});
     if (x.negatives.rows > 0)
       terms_of_query.push_back({x.queries, x.negatives, dx.queries, dx.negatives, Partner::none, first,
-                                in_batch && !own_negatives_only ? 0 : x.negatives_per_query(), false});
-    if (query_query)
-      terms_of_query.push_back({x.queries, x.queries, dx.queries, dx.queries, Partner::itself, 0, 0, false});
-    if (document_document)
+                                in_batch && !own_negatives_only ? 0 : x.negatives_per_query(), x.negative_documents()});
+    if (query_query && in_batch)
+      terms_of_query.push_back({x.queries, x.queries, dx.queries, dx.queries, Partner::itself, 0, 0});
+    if (document_document && in_batch)
       terms_of_query.push_back({own_positives, x.positives, own_positive_gradients, dx.positives, Partner::itself, first,
-                                0, true});
-    SoftmaxTerms<S> terms(std::move(terms_of_query), scale, false_negatives, x.documents);
+                                0, documents});
+    SoftmaxTerms<S> terms(std::move(terms_of_query), scale, false_negatives, documents);
     const double loss = terms(symmetric ? 0.5 : 1.0);
     scale_gradient += terms.scale_gradient();
     if (!symmetric) return loss;
 
     const auto own_documents =
-        x.documents.empty() ? x.documents
-                            : x.documents.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(x.queries.rows));
+        documents.empty() ? documents
+                          : documents.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(x.queries.rows));
     SoftmaxTerms<S> reverse(
-        {{own_positives, x.queries, own_positive_gradients, dx.queries, Partner::positive, 0, 0, true}}, scale,
+        {{own_positives, x.queries, own_positive_gradients, dx.queries, Partner::positive, 0, own, own_documents}}, scale,
         false_negatives, own_documents);
     const double reverse_loss = reverse(0.5);
     scale_gradient += reverse.scale_gradient();

@@ -26,7 +26,7 @@ struct LossOfBatch {
   double operator()(const ContrastiveBatch<S>& batch, const ContrastiveGradients<S>& gradients) const {
     if (batch.teacher.rows > 0) return from_teacher(batch, gradients);
     if (batch.scores.empty()) return inner(batch, gradients);
-    batch.check();
+    gradients.check(batch);
     require_equal("scored pairs", "hard negatives", batch.negatives.rows, 0);
     require_equal("scored pairs", "texts beyond the pairs", batch.positives.rows - batch.queries.rows, 0);
     return scored(batch.queries, batch.positives, batch.scores, gradients.queries, gradients.positives);
@@ -36,7 +36,7 @@ struct LossOfBatch {
   /// All texts of the batch in one list: to the teacher's similarities each is a text like the others.
   template <Real S>
   double from_teacher(const ContrastiveBatch<S>& batch, const ContrastiveGradients<S>& gradients) const {
-    batch.check();
+    gradients.check(batch);
     require_equal("distillation", "scores", static_cast<Index>(batch.scores.size()), 0);
     require_equal("distillation", "texts beyond the queries' own", batch.positives.rows - batch.queries.rows, 0);
     Matrix<S> x(batch.teacher.rows, batch.queries.cols), dx = Matrix<S>::Zero(x.rows(), x.cols());

@@ -1,5 +1,5 @@
 #pragma once
-#include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include "embedpool/loss/contrastive_batch.hpp"
@@ -13,7 +13,7 @@ namespace embedpool {
 /// The inner loss is one of contrastive batches, or one of two lists of embeddings with what they should be: CoSENT, AnglE
 /// and CosineMSE with labels, DistillationKL with a teacher's scores.
 ///
-/// Errors  ShapeError when a d_k is not in [1, D] or the weights do not match
+/// Errors  ShapeError when there is no d_k, one is not in [1, D], or the weights do not match
 /// Source  arXiv 2205.13147
 template <class Loss>
 struct Matryoshka {
@@ -27,6 +27,7 @@ struct Matryoshka {
   template <Real S>
   double operator()(const ContrastiveBatch<S>& batch, const ContrastiveGradients<S>& gradients) const {
     double loss = 0.0;
+    gradients.check(batch);
     check(batch.queries.cols);
     for (std::size_t k = 0; k < dimensions.size(); ++k) {
       const Index d = dimensions[k];
@@ -34,9 +35,11 @@ struct Matryoshka {
       Matrix<S> dq = Matrix<S>::Zero(batch.queries.rows, d);
       Matrix<S> dp = Matrix<S>::Zero(batch.positives.rows, d);
       Matrix<S> dn = Matrix<S>::Zero(batch.negatives.rows, d);
-      loss += weights[k] * inner(ContrastiveBatch<S>{cut(batch.queries), cut(batch.positives), cut(batch.negatives),
-                                                     batch.documents, batch.first_positive, batch.scores, batch.teacher},
-                                 ContrastiveGradients<S>{rows_of(dq), rows_of(dp), rows_of(dn)});
+      loss += weighted(weights[k], [&] {
+        return inner(ContrastiveBatch<S>{cut(batch.queries), cut(batch.positives), cut(batch.negatives), batch.documents,
+                                         batch.first_positive, batch.scores, batch.teacher},
+                     ContrastiveGradients<S>{rows_of(dq), rows_of(dp), rows_of(dn)});
+      });
       const S weight = static_cast<S>(weights[k]);
       as_eigen(gradients.queries).leftCols(d) += weight * dq;
       as_eigen(gradients.positives).leftCols(d) += weight * dp;
@@ -49,7 +52,12 @@ struct Matryoshka {
   template <Real S, class Target>
   double operator()(Rows<const S> a, Rows<const S> b, const Target& target, Rows<S> da, Rows<S> db) const {
     double loss = 0.0;
-    check(std::min(a.cols, b.cols));
+    require_equal("Matryoshka", "width of b", b.cols, a.cols);
+    require_equal("Matryoshka", "width of the gradient of a", da.cols, a.cols);
+    require_equal("Matryoshka", "width of the gradient of b", db.cols, b.cols);
+    require_equal("Matryoshka", "rows of the gradient of a", da.rows, a.rows);
+    require_equal("Matryoshka", "rows of the gradient of b", db.rows, b.rows);
+    check(a.cols);
     for (std::size_t k = 0; k < dimensions.size(); ++k) {
       const Index d = dimensions[k];
       Matrix<S> cut_da = Matrix<S>::Zero(a.rows, d), cut_db = Matrix<S>::Zero(b.rows, d);
@@ -61,7 +69,30 @@ struct Matryoshka {
   }
 
  private:
+  /// The loss of a call of the inner one, weighted, and with it what the call adds to the gradients of tensors that the inner
+  /// loss learns.
+  template <class Call>
+  double weighted(double weight, const Call& call) const {
+    if constexpr (requires { inner.tensors(); }) {
+      const auto learned = inner.tensors();
+      std::vector<std::remove_cvref_t<decltype(*learned.front().gradient)>> before;
+      for (const auto& tensor : learned) {
+        before.push_back(*tensor.gradient);
+        tensor.gradient->setZero();
+      }
+      const double loss = call();
+      for (std::size_t i = 0; i < learned.size(); ++i) {
+        using S = typename decltype(before)::value_type::Scalar;
+        *learned[i].gradient = before[i] + static_cast<S>(weight) * *learned[i].gradient;
+      }
+      return weight * loss;
+    } else {
+      return weight * call();
+    }
+  }
+
   void check(Index width) const {
+    require_in("Matryoshka", "dimensions", static_cast<Index>(dimensions.size()), 1, Index(1) << 24);
     require_equal("Matryoshka", "weights", static_cast<Index>(weights.size()), static_cast<Index>(dimensions.size()));
     for (const Index d : dimensions) require_in("Matryoshka", "dimension", d, 1, width);
   }

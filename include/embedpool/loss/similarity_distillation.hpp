@@ -25,6 +25,8 @@ struct SimilarityDistillation {
   template <Real S>
   double operator()(Rows<const S> x, Rows<const S> teacher, Rows<S> dx) const {
     require_equal("similarity distillation", "rows of the teacher", teacher.rows, x.rows);
+    require_equal("similarity distillation", "rows of the gradient", dx.rows, x.rows);
+    require_equal("similarity distillation", "width of the gradient", dx.cols, x.cols);
     constexpr Index block = 64;
     const SerialProducts same_bits_for_any_threads;
     UnitRows<S> student(x);

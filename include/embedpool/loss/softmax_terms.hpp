@@ -32,7 +32,8 @@ struct ScoreFamily {
   Partner partner = Partner::none;
   Index offset = 0;        ///< of the partner, and of query i's own candidates
   Index own = 0;           ///< 0: every candidate is a term; k: only candidates [(offset + i) k, (offset + i) k + k)
-  bool documents = false;  ///< candidate j is document j: the same document as query i's own is no term
+  /// [C] numbers of the candidates: the same document as query i's own is no term; empty: none is
+  std::span<const std::int64_t> documents{};
 };
 
 /// Mean over queries of -log softmax of the positive, over the union of several families of scores:
@@ -47,14 +48,13 @@ struct ScoreFamily {
 template <Real S>
 class SoftmaxTerms {
  public:
-  /// `documents` numbers the candidates of families with `documents` set; query i's own is number families[0].offset + i.
+  /// Query i's own document is number families[0].offset + i of `documents`.
   SoftmaxTerms(std::vector<ScoreFamily<S>> families, double scale, FalseNegatives false_negatives,
                std::span<const std::int64_t> documents)
       : families_(std::move(families)), scale_(scale), false_negatives_(false_negatives), documents_(documents) {
     const ScoreFamily<S>& home = families_.front();
     for (Index i = 0; i < home.anchors.rows; ++i)
-      positive_.push_back(static_cast<double>(
-          as_eigen(home.anchors).row(i).dot(as_eigen(home.candidates).row(home.offset + i))));
+      positive_.push_back(as_eigen(home.anchors).row(i).dot(as_eigen(home.candidates).row(home.offset + i)));
   }
 
   /// The loss; adds `weight` times its gradients to the families.
@@ -82,7 +82,7 @@ class SoftmaxTerms {
     std::vector<double> log_sum(positive_.size());
     for (std::size_t k = 0; k < positive_.size(); ++k) {
       log_sum[k] = largest[k] + std::log(sum[k]);
-      loss += log_sum[k] - scale_ * positive_[k];
+      loss += log_sum[k] - scale_ * static_cast<double>(positive_[k]);
     }
 
     const double each = weight * scale_ / static_cast<double>(queries);
@@ -119,14 +119,13 @@ class SoftmaxTerms {
     return family.partner == Partner::positive && column == family.offset + i;
   }
 
+  /// Of candidates that are not the positive.
   bool is_dropped(const ScoreFamily<S>& family, Index i, Index column, double score) const {
-    if (is_positive(family, i, column)) return false;
     if (family.partner == Partner::itself && column == family.offset + i) return true;
-    if (family.documents && !documents_.empty() &&
-        documents_[static_cast<std::size_t>(column)] ==
-            documents_[static_cast<std::size_t>(families_.front().offset + i)])
+    if (!family.documents.empty() && family.documents[static_cast<std::size_t>(column)] ==
+                                         documents_[static_cast<std::size_t>(families_.front().offset + i)])
       return true;
-    return false_negatives_.drops(score, positive_[static_cast<std::size_t>(i)]);
+    return false_negatives_.drops(score, static_cast<double>(positive_[static_cast<std::size_t>(i)]));
   }
 
   /// Calls row(i, first column, scores, row in block) for every row of every block of scores, dropped ones being
@@ -143,9 +142,12 @@ class SoftmaxTerms {
         Matrix<S> scores = as_eigen(family.anchors.middle_rows(i, rows)) *
                            as_eigen(family.candidates.middle_rows(j, columns)).transpose();
         for (Index r = 0; r < rows; ++r) {
-          for (Index c = 0; c < columns; ++c)
-            if (is_dropped(family, i + r, j + c, static_cast<double>(scores(r, c))))
+          for (Index c = 0; c < columns; ++c) {
+            if (is_positive(family, i + r, j + c))  // the very score that the loss subtracts: a loss is never below 0
+              scores(r, c) = positive_[static_cast<std::size_t>(i + r)];
+            else if (is_dropped(family, i + r, j + c, static_cast<double>(scores(r, c))))
               scores(r, c) = -std::numeric_limits<S>::infinity();
+          }
           row(i + r, j, scores, r);
         }
         block(i, j, scores);
@@ -157,7 +159,7 @@ class SoftmaxTerms {
   double scale_;
   FalseNegatives false_negatives_;
   std::span<const std::int64_t> documents_;
-  std::vector<double> positive_;
+  std::vector<S> positive_;
   double scale_gradient_ = 0.0;
 };
 

@@ -19,6 +19,7 @@ struct Triplet {
   template <Real S>
   double operator()(const ContrastiveBatch<S>& batch, const ContrastiveGradients<S>& gradients) const {
     batch.check_unscored();
+    gradients.check(batch);
     if (unit_length) return of_units(batch, gradients);
     const Index count = batch.negatives_per_query();
     require_in("triplet loss", "hard negatives a query", count, 1, batch.negatives.rows);

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "embedpool/core/matrix.hpp"
+#include "embedpool/core/serial_products.hpp"
 #include "embedpool/kernels/dequantize.hpp"
 
 namespace embedpool {
@@ -22,6 +23,7 @@ struct LoraPair {
 /// Requires  A [r, W.cols], B [W.rows, r]
 template <Real S>
 Matrix<S> merged_weight(const WeightView& w, const LoraPair<S>& lora) {
+  const SerialProducts same_bits_for_any_threads;
   Matrix<S> merged = lora.scale * (lora.b * lora.a);
   RowVector<S> row(w.cols);
   for (Index n = 0; n < w.rows; ++n) {

@@ -1,6 +1,7 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,8 +49,9 @@ class BatchPlan {
     return unused;
   }
 
-  /// The examples of a step, from 0.
+  /// The examples of a step, from 0; a reference until the next call. Errors: ShapeError for a step below 0.
   const std::vector<Index>& batch(Index step) {
+    require_in("batch plan", "step", step, 0, std::numeric_limits<Index>::max());
     if (const Index epoch = step / batches_; epoch != epoch_) shuffle(epoch);
     return order_[static_cast<std::size_t>(step % batches_)];
   }

@@ -13,7 +13,7 @@ namespace embedpool {
 
 /// A head on a frozen backbone in training: texts are numbers of a key cache, and the backbone never runs again.
 ///
-/// Errors  ShapeError for a text outside the cache, and what the head throws
+/// Errors  ShapeError for a text outside the cache, parameters that do not fit its keys, and what the head throws
 template <Real S, class HeadType>
 class CachedHead {
  public:
@@ -29,6 +29,7 @@ class CachedHead {
   /// The cache outlives the model.
   CachedHead(const KeyCache<S>& cache, Head policy, Params learned)
       : params(std::move(learned)), head(std::move(policy)), cache_(&cache), dparams_(params) {
+    if constexpr (requires { head.check(params, Index(1), Index(1)); }) head.check(params, cache.width(), cache.slots());
     clear_gradients();
   }
   CachedHead(const CachedHead&) = delete;

@@ -70,7 +70,7 @@ void read_checkpoint(Trainer<Model, Loss>& trainer, const std::string& descripti
     values.push_back(read(tensor.name, *tensor.value));
     moments.push_back({read(tensor.name + ".first", *tensor.value), read(tensor.name + ".second", *tensor.value)});
   }
-  for (std::size_t i = 0; i < tensors.size(); ++i) *tensors[i].value = std::move(values[i]);
+  for (std::size_t i = 0; i < tensors.size(); ++i) *tensors[i].value = values[i];  // in its place: others look at it
   trainer.update().restore(std::move(moments), steps);
   trainer.model().changed();
 }

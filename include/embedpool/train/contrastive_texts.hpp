@@ -13,7 +13,8 @@ template <class Text>
 struct ContrastiveTexts {
   std::vector<Text> texts;
   Index queries = 0;                      ///< B
-  std::vector<std::int64_t> documents{};  ///< [B] equal numbers are the same positive; empty: all differ
+  /// Of the positives [B], or of them and the hard negatives [B + B K]: equal numbers are the same text; empty: all differ
+  std::vector<std::int64_t> documents{};
   bool in_batch_negatives = true;         ///< false: another query's document may well be right, as with class labels
   std::vector<double> scores{};           ///< [B] of scored pairs; empty: every positive is right
   Matrix<float> teacher{};                ///< [texts, T] what a teacher makes of the texts; empty: there is none
@@ -23,8 +24,8 @@ struct ContrastiveTexts {
     const Index count = static_cast<Index>(texts.size());
     require_in("contrastive texts", "queries", queries, 1, count / 2);
     require_equal("contrastive texts", "texts beyond a whole number a query", count % queries, 0);
-    if (!documents.empty())
-      require_equal("contrastive texts", "document numbers", static_cast<Index>(documents.size()), queries);
+    if (const Index numbers = static_cast<Index>(documents.size()); numbers != 0 && numbers != queries)
+      require_equal("contrastive texts", "document numbers", numbers, count - queries);
     if (teacher.size() > 0) require_equal("contrastive texts", "rows of the teacher", teacher.rows(), count);
     if (scores.empty()) return;
     require_equal("contrastive texts", "scores", static_cast<Index>(scores.size()), queries);
@@ -32,7 +33,8 @@ struct ContrastiveTexts {
   }
 };
 
-/// The loss without terms of other queries' documents, for data where these are no negatives. A loss that has none stays.
+/// The loss without terms of other queries and their documents, for data where these are no negatives. A loss that has none
+/// stays.
 template <class Loss>
 Loss without_in_batch_negatives(Loss loss) {
   if constexpr (requires { loss.in_batch; }) loss.in_batch = false;

@@ -21,16 +21,22 @@ namespace embedpool {
 template <Real S>
 class KeyCache {
  public:
-  explicit KeyCache(Index width) : width_(width) { require_in("key cache", "width", width, 1, Index(1) << 24); }
+  /// `slots` is how many kinds of keys there are: Pooling::slots() of the model's layers.
+  KeyCache(Index width, Index slots) : width_(width), slots_(slots) {
+    require_in("key cache", "width", width, 1, Index(1) << 24);
+    require_in("key cache", "kinds of keys", slots, 1, Index(1) << 24);
+  }
 
   Index size() const noexcept { return static_cast<Index>(texts_.size()); }
   Index width() const noexcept { return width_; }
+  Index slots() const noexcept { return slots_; }
 
-  /// Copies the keys of a text behind those that are there. Errors: ShapeError for keys of another width, or none.
+  /// Copies the keys of a text behind those that are there. Errors: ShapeError for keys of another width or kind, or none.
   void add(const Keys<S>& keys) {
     require_equal("key cache", "width of the keys", keys.rows.cols, width_);
     require_in("key cache", "keys of a text", keys.rows.rows, 1, Index(1) << 40);
     require_equal("key cache", "kinds of the keys", static_cast<Index>(keys.slot.size()), keys.rows.rows);
+    for (const Index kind : keys.slot) require_in("key cache", "kind of a key", kind, 0, slots_ - 1);
     Entry entry;
     entry.slot.assign(keys.slot.begin(), keys.slot.end());
     const Rows<S> rows = rows_of_entry(entry);
@@ -63,8 +69,9 @@ class KeyCache {
     writer.write(path);
   }
 
-  /// Errors: FileError naming file, tensor and cause: another description, shapes that do not fit.
-  static KeyCache read(const std::string& description, const std::filesystem::path& path) {
+  /// Keys of `slots` kinds from a file.
+  /// Errors: FileError naming file, tensor and cause: another description, shapes that do not fit, an unknown kind.
+  static KeyCache read(const std::string& description, Index slots, const std::filesystem::path& path) {
     const auto file = io::SafetensorsFile::open(path);
     const auto written = file.metadata().find("description");
     if (written == file.metadata().end() || written->second != description)
@@ -77,16 +84,17 @@ class KeyCache {
     if (offsets.empty() || offsets.front() != 0 || offsets.back() != values.rows()) of_offsets.fail("do not fit the keys");
     for (std::size_t i = 0; i + 1 < offsets.size(); ++i)
       if (offsets[i] >= offsets[i + 1]) of_offsets.fail("must rise");
-    std::vector<Index> slots;
+    std::vector<Index> slot;
     for (const std::int64_t kind : kinds) {
-      if (kind < 0 || kind >= (std::int64_t(1) << 24)) of_kinds.fail("holds a number out of range");
-      slots.push_back(static_cast<Index>(kind));
+      if (kind < 0 || kind >= slots) of_kinds.fail("holds a number out of range: " + std::to_string(kind));
+      slot.push_back(static_cast<Index>(kind));
     }
-    KeyCache cache(of_keys.shape[1]);
+    if (of_keys.shape[1] > (Index(1) << 24)) of_keys.fail("is too wide");
+    KeyCache cache(of_keys.shape[1], slots);
     for (std::size_t i = 0; i + 1 < offsets.size(); ++i) {
       const Index first = static_cast<Index>(offsets[i]), count = static_cast<Index>(offsets[i + 1]) - first;
       cache.add({rows_of(values).middle_rows(first, count),
-                 std::span<const Index>(slots).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count))});
+                 std::span<const Index>(slot).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count))});
     }
     return cache;
   }
@@ -106,7 +114,7 @@ class KeyCache {
     return {entry.values.reserve(count * stride()), count, width_, stride()};
   }
 
-  Index width_;
+  Index width_, slots_;
   std::vector<Entry> texts_;
 };
 

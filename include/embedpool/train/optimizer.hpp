@@ -30,10 +30,11 @@ class Optimizer {
   template <class Rate>
   void step(const std::vector<TrainedTensor<S>>& tensors, const Rate& rate) {
     require_equal("Optimizer", "tensors", static_cast<Index>(tensors.size()), static_cast<Index>(moments_.size()));
+    for (std::size_t i = 0; i < tensors.size(); ++i)
+      require_equal("Optimizer: " + tensors[i].name, "values", tensors[i].value->size(), moments_[i].first.size());
     ++steps_;
     for (std::size_t i = 0; i < tensors.size(); ++i) {
       const TrainedTensor<S>& tensor = tensors[i];
-      require_equal("Optimizer: " + tensor.name, "values", tensor.value->size(), moments_[i].first.size());
       rule_.update(*tensor.value, *tensor.gradient, moments_[i].first, moments_[i].second, steps_, rate(tensor.part),
                    tensor.decays ? decay_ : 0.0);
     }

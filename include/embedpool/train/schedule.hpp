@@ -22,11 +22,14 @@ struct Schedule {
 
   double operator()(Index step) const noexcept {
     if (step < warmup) return static_cast<double>(step) / static_cast<double>(std::max<Index>(1, warmup));
-    const double done = static_cast<double>(step - warmup) / static_cast<double>(std::max<Index>(1, steps - warmup));
+    const auto decaying = static_cast<double>(std::max<Index>(1, steps - warmup));
     switch (decay) {
       case Decay::constant: return 1.0;
-      case Decay::linear: return std::max(0.0, 1.0 - done);
-      case Decay::cosine: return std::max(0.0, 0.5 * (1.0 + std::cos(std::numbers::pi * std::min(1.0, done))));
+      case Decay::linear: return std::max(0.0, static_cast<double>(steps - step) / decaying);
+      case Decay::cosine: {
+        const double done = std::min(1.0, static_cast<double>(step - warmup) / decaying);
+        return std::max(0.0, 0.5 * (1.0 + std::cos(std::numbers::pi * done)));
+      }
     }
     return 0.0;
   }

@@ -16,7 +16,7 @@ struct TrainedTensor {
   Matrix<S>* value = nullptr;
   Matrix<S>* gradient = nullptr;
   TrainedPart part = TrainedPart::adapter;
-  bool decays = true;          ///< weight decay applies: to matrices, not to gains and biases
+  bool decays = true;          ///< weight decay applies: to matrices, not to gains, biases and mixing weights
 };
 
 /// A loss with tensors of its own that learn beside the model's; a Trainer asks for them.

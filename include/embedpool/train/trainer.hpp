@@ -55,7 +55,8 @@ auto update_of(Model& model, const std::vector<TrainedTensor<typename Model::Sca
 /// A step depends on the model, the optimiser's moments, the number of the step and the batch alone, so a run that is
 /// resumed from these (train/checkpoint.hpp) goes on with the same bits, for any executor.
 ///
-/// Errors  TrainingError naming step and batch when a loss or gradient is no number: nothing was changed by the step
+/// Errors  TrainingError naming step and batch when a loss or gradient is no number: nothing was changed by the step;
+///         ShapeError for a dropout that is no probability below 1
 template <TrainableModel Model, class Loss>
 class Trainer {
  public:
@@ -65,7 +66,10 @@ class Trainer {
   /// The model outlives the trainer.
   Trainer(Model& model, Loss loss, TrainingSettings settings)
       : model_(&model), loss_(std::move(loss)), settings_(settings), tensors_(all_tensors(model, loss_)),
-        update_(detail::update_of(model, tensors_, tensors_of(loss_), settings)) {}
+        update_(detail::update_of(model, tensors_, tensors_of(loss_), settings)) {
+    if (!(settings.dropout >= 0 && settings.dropout < 1))
+      throw ShapeError("Trainer: dropout must be in [0, 1), is " + std::to_string(settings.dropout));
+  }
 
   /// One step on one batch.
   template <Executor E>

@@ -35,9 +35,9 @@ inline void add_teacher(const TrainingData& data, const std::vector<Index>& chos
 /// The texts of a batch of examples, as ContrastiveTexts orders them. `text_of(string, group, is_query)` makes one: it
 /// tokenizes, with the instruction of the group in front of queries, say.
 ///
-/// Each query takes as many hard negatives as the query with the fewest has, and at most `most_negatives`. Equal
-/// positives have equal document numbers, so that no loss takes one for a negative of the other. The texts of a scored pair
-/// are of equal rank: both are queries.
+/// Each query takes as many hard negatives as the query with the fewest has, and at most `most_negatives`. Equal positives
+/// and hard negatives have equal document numbers, so that no loss takes a query's own positive, found elsewhere in the batch,
+/// for one of its negatives. The texts of a scored pair are of equal rank: both are queries.
 ///
 /// Errors  ShapeError when some examples have a score or a teacher's embeddings, and some have none
 template <class Text, class TextOf>
@@ -54,14 +54,13 @@ ContrastiveTexts<Text> training_batch(const TrainingData& data, const std::vecto
   const bool scored = !batch.scores.empty();
   if (scored) require_equal("training batch", "scores", static_cast<Index>(batch.scores.size()), batch.queries);
   std::map<std::string_view, std::int64_t> documents;
-  for (const Index i : chosen) {
-    batch.texts.push_back(text_of(example(i).positive, example(i).group, scored));
-    batch.documents.push_back(
-        documents.emplace(example(i).positive, static_cast<std::int64_t>(documents.size())).first->second);
-  }
+  const auto add_document = [&](const std::string& text, Index group) {
+    batch.texts.push_back(text_of(text, group, scored));
+    batch.documents.push_back(documents.emplace(text, static_cast<std::int64_t>(documents.size())).first->second);
+  };
+  for (const Index i : chosen) add_document(example(i).positive, example(i).group);
   for (const Index i : chosen)
-    for (std::size_t k = 0; k < negatives; ++k)
-      batch.texts.push_back(text_of(example(i).negatives[k], example(i).group, false));
+    for (std::size_t k = 0; k < negatives; ++k) add_document(example(i).negatives[k], example(i).group);
   detail::add_teacher(data, chosen, negatives, batch.teacher);
   return batch;
 }

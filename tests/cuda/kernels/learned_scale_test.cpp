@@ -22,16 +22,17 @@ TEST_CASE("a scale learned on the device has the CPU's loss and gradient, below 
       const test::OnDevice<float> y(device, q, queries, width), z(device, p, queries, width);
       const test::OnDevice<float> dy(device, std::vector<float>(q.size()), queries, width);
       const test::OnDevice<float> dz(device, std::vector<float>(q.size()), queries, width);
-      const test::OnDevice<float> logarithm(device, std::vector<float>{(*cpu.tensors()[0].value)(0, 0)});
+      const test::OnDevice<float> logarithm(device, std::vector<float>{static_cast<float>(std::log(cpu.inner.scale))});
       const test::OnDevice<float> scale(device, std::vector<float>{0}), loss(device, std::vector<float>{0});
       const test::OnDevice<float> dscale(device, std::vector<float>{0}), dlogarithm(device, std::vector<float>{0});
       cuda::DeviceInfoNce info_nce(cpu.inner);
       device.launch(cuda::ScaleOfLogarithm{logarithm.data(), largest, scale.data()});
       info_nce.run(device, {y.rows(), z.rows()}, {dy.rows(), dz.rows()}, loss.data(), dscale.data(), 1, scale.data());
-      device.launch(cuda::ScaleOfLogarithmBackward{logarithm.data(), largest, dscale.data(), dlogarithm.data()});
+      device.launch(cuda::ScaleOfLogarithmBackward{scale.data(), dscale.data(), dlogarithm.data()});
       // Logits up to 20 have 20 times the error of a score, a few roundings.
       const double bound = 0x1p-24 * 20 * 16;
       CHECK(scale.values()[0] == doctest::Approx(cpu.scale()).epsilon(1e-6));
+      CHECK(logarithm.values()[0] == doctest::Approx((*cpu.tensors()[0].value)(0, 0)).epsilon(1e-6));
       CHECK(loss.values()[0] == doctest::Approx(want).epsilon(bound));
       CHECK(test::relative_error(dlogarithm.values(), std::vector<float>{(*cpu.tensors()[0].gradient)(0, 0)}) <= bound);
       CHECK(test::relative_error(dy.values(), dq) <= bound);

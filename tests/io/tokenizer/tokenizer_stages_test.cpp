@@ -143,6 +143,19 @@ TEST_CASE("BERT's normalizer cleans, sets ideographs apart, strips accents and l
   CHECK(normalized(BertNormalizer{true, true, false, false}, "\u00C9") == "\u00C9");
 }
 
+TEST_CASE("marks, punctuation and decompositions are those of the reference, whatever the system's Unicode") {
+  CHECK(normalized(BertNormalizer{}, "a\u0301b") == "ab");
+  CHECK(normalized(BertNormalizer{}, "a\u1734b") == "ab");        // a mark in Unicode 8, a spacing one since
+  CHECK(normalized(BertNormalizer{}, "a\u08D1b") == "a\u08D1b");  // a mark since Unicode 14
+  CHECK(is_punctuation(U'\u2E42'));
+  CHECK_FALSE(is_punctuation(U'\u2E43'));  // since Unicode 9
+  CHECK_FALSE(is_punctuation(U'\u061D'));
+  CHECK(is_punctuation(U'\U000111C9'));
+  CHECK_FALSE(is_control(U'\u08E2'));
+  CHECK(is_control(U'\u200B'));
+  CHECK(normalized(ToNormalForm{NormalForm::nfkc}, "\u32FE\u32FF") == "\u30F2\u32FF");
+}
+
 TEST_CASE("normalizers that blow a text up are stopped") {
   Normalizer doubling;
   for (int i = 0; i < 60; ++i) doubling.stages.emplace_back(Replace{std::string("a"), "aa"});

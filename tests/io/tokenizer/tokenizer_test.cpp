@@ -151,6 +151,14 @@ TEST_CASE("GGUF patterns cut digits as their models do") {
   CHECK(from(byte_level_gguf("llama-bpe")).encode("121212") == Ids{7, 5, 6, 7});  // cut after three digits
 }
 
+TEST_CASE("bytes without a token are left out of a byte-level GGUF tokenizer, whatever it calls its unknown token") {
+  const auto t = from(byte_level_gguf("gpt-2").natural("tokenizer.ggml.unknown_token_id", 0));
+  CHECK(t.unknown() == 0);
+  CHECK(t.encode("a\x04").size() == 1);
+  CHECK(t.encode("\x04").empty());
+  CHECK(t.encode("a\x04" "b") == Ids{1, 2});
+}
+
 TEST_CASE("a GGUF file says which tokens are added, and its pre-tokenizer what holds when it does not") {
   CHECK_FALSE(from(byte_level_gguf("gpt-2")).add_bos());
   CHECK(from(byte_level_gguf("llama-bpe")).add_bos());

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <limits>
 #include <map>
 #include <regex>
 #include <set>
@@ -21,10 +22,10 @@ using namespace embedpool;
 
 namespace {
 
-/// Measured errors of a plain float32 version and what the golden files suggest: 1e-5 on outputs, 2e-5 of the peak of a
-/// gradient. In double only the rounding of the stored float32 results is left, and of values up to about 50.
+/// Measured errors of a plain float32 version and what the golden files suggest: 1e-5 on outputs (of their peak, where that
+/// is above 1), 2e-5 of the peak of a gradient. In double only the rounding of the stored float32 results is left.
 template <Real S>
-constexpr double output_tolerance = std::same_as<S, float> ? 1e-5 : 3e-6;
+constexpr double output_tolerance = std::same_as<S, float> ? 1e-5 : 1e-7;
 template <Real S>
 constexpr double gradient_tolerance = std::same_as<S, float> ? 2e-5 : 1e-6;
 
@@ -96,9 +97,12 @@ class Case {
         out = raw / length;
         de = (g.row(row) - out * out.dot(g.row(row))) / length;  // through the L2 step, which is not the head's
       }
-      worst = std::max(worst, test::peak(out - expected.row(row)));
+      const auto error = [](const RowVector<S>& got, const RowVector<S>& golden) {
+        return test::peak(RowVector<S>(got - golden)) / std::max(1.0, test::peak(golden));
+      };
+      worst = std::max(worst, error(out, expected.row(row)));
       if (has("out_unnormalised"))
-        worst_raw = std::max(worst_raw, test::peak(raw - io::matrix_of<S>(file_.at(name_ + ".out_unnormalised")).row(row)));
+        worst_raw = std::max(worst_raw, error(raw, io::matrix_of<S>(file_.at(name_ + ".out_unnormalised")).row(row)));
       Matrix<S> dkeys = Matrix<S>::Zero(texts_[b].rows(), texts_[b].cols());
       head.backward(params, keys, cache, de, dparams, rows_of(dkeys));
       for (Index k = 0; k < dkeys.rows(); ++k) dinputs.row(places_[b][static_cast<std::size_t>(k)]) += dkeys.row(k);
@@ -106,8 +110,12 @@ class Case {
     CHECK(worst < output_tolerance<S>);
     CHECK(worst_raw < output_tolerance<S>);
     CHECK(worst_prepared < output_tolerance<S>);
-    check_gradient("inputs", dinputs);
-    Head::for_each(dparams, [&](const std::string& tensor, Matrix<S>& value) { check_gradient(tensor, value); });
+    double largest = test::peak(io::matrix_of<S>(file_.at(name_ + ".grad.inputs")));
+    Head::for_each(dparams, [&](const std::string& tensor, Matrix<S>&) {
+      largest = std::max(largest, test::peak(io::matrix_of<S>(file_.at(name_ + ".grad." + tensor))));
+    });
+    check_gradient("inputs", dinputs, largest);
+    Head::for_each(dparams, [&](const std::string& tensor, Matrix<S>& value) { check_gradient(tensor, value, largest); });
   }
 
  private:
@@ -134,13 +142,15 @@ class Case {
     for (std::size_t i = 0; i + 1 < input_shape_.size(); ++i) rows *= input_shape_[i];
     return rows;
   }
-  void check_gradient(const std::string& tensor, const Matrix<S>& value) const {
+  /// `largest` is the peak of all gradients of the case.
+  void check_gradient(const std::string& tensor, const Matrix<S>& value, double largest) const {
     const Matrix<S> expected = io::matrix_of<S>(file_.at(name_ + ".grad." + tensor));
     CAPTURE(tensor);
     REQUIRE(expected.size() == value.size());
     const double error = test::peak(Matrix<S>(Eigen::Map<const Matrix<S>>(value.data(), expected.rows(), expected.cols()) - expected));
-    // Gradients that are zero by theory are stored as zero or below 1e-13.
-    CHECK(error <= gradient_tolerance<S> * test::peak(expected) + 1e-12);
+    // Gradients that are zero by theory are stored as zero or below 1e-13; here they may be the rounding of terms that
+    // cancel, some last places of the largest gradient.
+    CHECK(error <= gradient_tolerance<S> * test::peak(expected) + 1e-12 + 32 * largest * std::numeric_limits<S>::epsilon());
   }
 
   const io::SafetensorsFile& file_;
@@ -162,7 +172,9 @@ TEST_CASE_TEMPLATE("heads agree with the golden outputs and gradients of the ori
     CAPTURE(name);
     const std::string text = entry.value().at("what").template get<std::string>();
     std::smatch match;
-    const Index heads = std::regex_search(text, match, std::regex("(\\d+) heads")) ? std::stol(match[1]) : perceiver_heads;
+    const bool says_heads = std::regex_search(text, match, std::regex("(\\d+) heads?\\b"));
+    REQUIRE((says_heads || !name.ends_with("_mha")));
+    const Index heads = says_heads ? std::stol(match[1]) : perceiver_heads;
     const auto rows_of_param = [&](const char* tensor) { return file.at(name + ".param." + tensor).shape.front(); };
     ++checked;
     const Case<S> test_case(file, name);

@@ -28,11 +28,11 @@ struct ScoreBlock {
   Rows<float> scores;         ///< [R, C]
   Index first_query = 0;
   Index first_candidate = 0;  ///< that of column 0, unless `own`
-  bool own = false;           ///< every row has candidates of its own: the partner, where there is one, is column 0
+  bool own = false;           ///< every row has C candidates of its own: the partner, where there is one, is column 0
   ScoreMask mask;
 
   constexpr RowMask row_mask(Index query, float positive) const noexcept {
-    return mask.row(query, own ? mask.offset + query : first_candidate, positive);
+    return mask.row(query, own ? (mask.offset + query) * scores.cols : first_candidate, positive);
   }
 };
 

@@ -27,6 +27,7 @@ struct ScoreMask {
   bool has_partner = false;                 ///< candidate offset + i is the positive, or the query itself
   bool partner_is_positive = false;
   const std::int64_t* documents = nullptr;  ///< numbers of the candidates; null: all differ
+  const std::int64_t* own_documents = nullptr;  ///< [B] of the queries' positives, where candidates have numbers
   bool has_margin = false;
   bool has_relative = false;
   float margin = 0;    ///< drops s > positive + margin
@@ -38,7 +39,7 @@ struct ScoreMask {
     if (has_partner) mask.partner = offset + query - first_candidate;
     if (documents) {
       mask.documents = documents + first_candidate;
-      mask.own_document = documents[offset + query];
+      mask.own_document = own_documents[query];
     }
     if (has_margin) mask.threshold = positive + margin;
     if (has_relative && relative * positive < mask.threshold) mask.threshold = relative * positive;

@@ -6,12 +6,13 @@
 
 namespace embedpool::cuda {
 
-/// The scale that a logarithm t in the device's memory stands for: scale = min(largest, exp(t)). One thread works.
+/// The scale that a logarithm t in the device's memory stands for: scale = exp(t), after a t above log(largest) has been
+/// put back to that. One thread works.
 ///
 /// Oracle  embedpool::LearnedScale
 struct ScaleOfLogarithm {
   static constexpr int threads = warp_size;
-  const float* logarithm;
+  float* logarithm;
   float largest;
   float* scale;
 
@@ -22,14 +23,14 @@ struct ScaleOfLogarithm {
     if (thread.index() != 0) return;
     const float learned = std::exp(*logarithm);
     *scale = learned > largest ? largest : learned;
+    if (learned > largest) *logarithm = std::log(largest);
   }
 };
 
-/// dt += scale dscale, and nothing where the limit holds the scale down.
+/// dt += scale dscale.
 struct ScaleOfLogarithmBackward {
   static constexpr int threads = warp_size;
-  const float* logarithm;
-  float largest;
+  const float* scale;
   const float* dscale;
   float* dlogarithm;
 
@@ -37,9 +38,7 @@ struct ScaleOfLogarithmBackward {
 
   template <GridThread G>
   EMBEDPOOL_DEVICE void operator()(const G& thread) const {
-    if (thread.index() != 0) return;
-    const float learned = std::exp(*logarithm);
-    if (learned <= largest) *dlogarithm += learned * *dscale;
+    if (thread.index() == 0) *dlogarithm += *scale * *dscale;
   }
 };
 

@@ -3,6 +3,7 @@
 #include <variant>
 #include <vector>
 
+#include "embedpool/io/tokenizer/bert_characters.hpp"
 #include "embedpool/io/tokenizer/pattern.hpp"
 #include "embedpool/io/tokenizer/precompiled_charsmap.hpp"
 #include "embedpool/io/tokenizer/unicode.hpp"

@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "embedpool/io/tokenizer/bert_characters.hpp"
 #include "embedpool/io/tokenizer/json_node.hpp"
 #include "embedpool/io/tokenizer/tokenizer_parts.hpp"
 

@@ -97,7 +97,8 @@ class GgufTokenizerReader {
     Bpe::Options options;
     options.bytes = true;
     options.ignore_merges = pattern->ignore_merges;
-    options.unknown = parts_.unknown;
+    // A byte that is no token is left out, whatever the file calls its unknown token, as Hugging Face tokenizers and
+    // llama.cpp do: SmolLM2, say, lacks some control characters.
     const auto& merges = file_.strings("tokenizer.ggml.merges");
     Bpe bpe(parts_.vocabulary, options, merges.size());
     for (std::size_t rank = 0; rank < merges.size(); ++rank) {

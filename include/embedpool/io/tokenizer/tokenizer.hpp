@@ -24,8 +24,9 @@ namespace embedpool::io {
 ///         encoding: TextError for invalid UTF-8 (with its position) and for texts above 1 GiB
 ///         ids out of range: ShapeError
 /// Cost    O(n log n) for any text of n bytes
-/// Limits  what a character is follows the Unicode versions of the system's PCRE2 and utf8proc; a reference built on others
-///         may cut differently at characters that are assigned in only one of them
+/// Limits  what a character is follows the Unicode versions of the system's PCRE2 and utf8proc (in BERT's stages and in
+///         decompositions those of the reference); a reference built on others may cut differently at characters that only
+///         one of them knows
 class Tokenizer {
  public:
   /// From the text of a Hugging Face tokenizer.json; `name` is for messages.

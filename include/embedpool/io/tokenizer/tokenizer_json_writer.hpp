@@ -106,13 +106,12 @@ inline HuggingFaceTokenizer hugging_face_tokenizer(const GgufFile& file) {
     flags["id"] = id;
     added.push_back(std::move(flags));
   }
-  const auto name_or_null = [&](const std::optional<TokenId>& id) { return id ? Json(spelling(parts, *id)) : Json(); };
   HuggingFaceTokenizer result;
   result.tokenizer = {
       {"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}, {"added_tokens", added}, {"normalizer", nullptr},
       {"pre_tokenizer", byte_level_cuts(parts)}, {"post_processor", template_json(parts)},
       {"decoder", {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}}},
-      {"model", {{"type", "BPE"}, {"dropout", nullptr}, {"unk_token", name_or_null(parts.unknown)},
+      {"model", {{"type", "BPE"}, {"dropout", nullptr}, {"unk_token", nullptr},
                  {"continuing_subword_prefix", nullptr}, {"end_of_word_suffix", nullptr}, {"fuse_unk", false},
                  {"byte_fallback", false}, {"ignore_merges", gguf_pattern(parts.pre_tokenizer_name)->ignore_merges},
                  {"vocab", vocabulary}, {"merges", merges_json(file.strings("tokenizer.ggml.merges"))}}}};

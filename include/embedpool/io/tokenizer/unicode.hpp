@@ -31,7 +31,6 @@ inline bool is_mark(char32_t c) noexcept {
   const auto kind = category(c);
   return c >= 0x80 && (kind == UTF8PROC_CATEGORY_MN || kind == UTF8PROC_CATEGORY_MC || kind == UTF8PROC_CATEGORY_ME);
 }
-inline bool is_nonspacing_mark(char32_t c) noexcept { return c >= 0x80 && category(c) == UTF8PROC_CATEGORY_MN; }
 /// What patterns call \w: letters, marks, decimal and letter numbers, connector punctuation.
 inline bool is_word(char32_t c) noexcept {
   if (c < 0x80) return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
@@ -39,18 +38,6 @@ inline bool is_word(char32_t c) noexcept {
   if (c == 0x200C || c == 0x200D || (c >= 0x24B6 && c <= 0x24E9)) return true;  // joiners, circled letters
   return (kind >= UTF8PROC_CATEGORY_LU && kind <= UTF8PROC_CATEGORY_ME) || kind == UTF8PROC_CATEGORY_ND ||
          kind == UTF8PROC_CATEGORY_NL || kind == UTF8PROC_CATEGORY_PC;
-}
-/// ASCII symbols count as punctuation here, as BERT has it; beyond ASCII the categories P*.
-inline bool is_punctuation(char32_t c) noexcept {
-  if (c < 0x80) return (c > ' ' && c < '0') || (c > '9' && c < 'A') || (c > 'Z' && c < 'a') || (c > 'z' && c < 0x7F);
-  const auto kind = category(c);
-  return kind >= UTF8PROC_CATEGORY_PC && kind <= UTF8PROC_CATEGORY_PO;
-}
-/// Control, format and private-use characters, without tab and line ends.
-inline bool is_control(char32_t c) noexcept {
-  if (c < 0x80) return (c < ' ' && c != '\t' && c != '\n' && c != '\r') || c == 0x7F;
-  const auto kind = category(c);
-  return kind == UTF8PROC_CATEGORY_CC || kind == UTF8PROC_CATEGORY_CF || kind == UTF8PROC_CATEGORY_CO;
 }
 /// Ideographs of the CJK blocks, which BERT sets apart as words.
 constexpr bool is_ideograph(char32_t c) noexcept {
@@ -94,6 +81,12 @@ void filter_characters(std::string& text, Keep keep) {
 /// Unicode normalization forms (UAX #15).
 enum class NormalForm { nfc, nfd, nfkc, nfkd };
 
+/// Whether a character has a decomposition that Hugging Face tokenizers, with the tables of an older Unicode, does not know.
+constexpr bool is_newer_decomposition(char32_t c) noexcept {
+  return c == 0x32FF || (c >= 0xA7F2 && c <= 0xA7F4) || c == 0xAB69 || (c >= 0x10781 && c <= 0x107BA) || c == 0x11938 ||
+         c == 0x1F16C || (c >= 0x1FBF0 && c <= 0x1FBF9);
+}
+
 /// Marks are ordered by a stable sort, so that a hostile run of marks costs n log n; utf8proc's own ordering is quadratic.
 inline void normalize(std::string& text, NormalForm form) {
   if (is_ascii(text)) return;
@@ -108,6 +101,10 @@ inline void normalize(std::string& text, NormalForm form) {
   for (std::size_t i = 0; i < text.size();) {
     const auto [c, bytes] = decode_utf8(text, i);
     i += bytes;
+    if (is_newer_decomposition(c)) {
+      points.push_back(static_cast<utf8proc_int32_t>(c));
+      continue;
+    }
     const auto count = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), parts, 64,
                                                static_cast<utf8proc_option_t>(options), &boundary);
     points.insert(points.end(), parts, parts + std::clamp<utf8proc_ssize_t>(count, 0, 64));
