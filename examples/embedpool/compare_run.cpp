@@ -33,8 +33,7 @@ void check_all_data(const CompareOptions& options, const std::vector<ComparedSys
   for (const ComparedSystem& system : systems) {
     if (system.untrained) continue;
     TrainOptions training = system.training;
-    apply_recipe(training);
-    check_data(training);
+    ready_examples(training);
   }
 }
 

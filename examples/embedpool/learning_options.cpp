@@ -70,7 +70,7 @@ void add_learning_options(CLI::App& command, LearningOptions& learning) {
             "what it knows. Default: 0.5 where LoRA begins with a trained head, else 0", "X")
       ->check(non_negative_number());
   number("--seed", learning.seed, "of the order of the data, the adapter, the head and dropout", "N")
-      ->check(non_negative_number());
+      ->check(natural_number());
 }
 
 }  // namespace embedpool::program

@@ -10,13 +10,13 @@
 
 namespace embedpool::program {
 
-/// What learns from what, how fast, and for how long. What apply_recipe() fills in is empty until then.
+/// What learns from what, how fast, and for how long. What apply_learning_recipe() fills in is empty until then.
 struct LearningOptions {
   Index steps = 100, accumulate = 1, chunk = 0, warmup = 10, most_negatives = 1, kept_blocks = -1;
   double weight_decay = 0.01, longest_gradient = 1, dropout = 0, triplet_margin = 0.5;
-  std::optional<Index> batch{};                 ///< by apply_recipe()
-  std::optional<double> rate{}, temperature{};  ///< by apply_recipe()
-  std::optional<bool> mixed{};                  ///< by apply_recipe()
+  std::optional<Index> batch{};                 ///< by apply_learning_recipe()
+  std::optional<double> rate{}, temperature{};  ///< by apply_learning_recipe()
+  std::optional<bool> mixed{};                  ///< by apply_learning_recipe()
   std::optional<double> head_rate{};            ///< else default_head_rate()
   std::optional<double> self_weight{};          ///< else TrainingJob::self_weight()
   std::optional<double> false_negative_margin{};

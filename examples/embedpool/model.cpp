@@ -1,10 +1,12 @@
 #include "model.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 
 #include "embedpool/io/load_decoder.hpp"
 #include "embedpool/io/safetensors_model.hpp"
+#include "digest.hpp"
 #include "embedpool/io/tokenizer/tokenizer.hpp"
 
 namespace embedpool::program {
@@ -22,6 +24,19 @@ Model::Model(const std::string& path) : path_(path) {
 }
 
 Model::~Model() = default;
+
+std::string Model::digest() const {
+  if (!digest_.empty()) return digest_;
+  std::vector<std::filesystem::path> files;
+  if (is_gguf()) files.emplace_back(path_);
+  else
+    for (const auto& entry : std::filesystem::directory_iterator(path_))
+      if (const auto kind = entry.path().extension(); kind == ".safetensors" || kind == ".json") files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  Digest digest;
+  for (const auto& file : files) digest.add(io::MappedFile::open(file)->bytes());
+  return digest_ = digest.text();
+}
 
 io::ModelFacts Model::facts() const {
   const DecoderConfig& config = decoder_->config();

@@ -25,6 +25,8 @@ class Model {
   Model& operator=(const Model&) = delete;
 
   const std::string& path() const noexcept { return path_; }
+  /// A number of the contents of the file, or of the directory's files: another model at the same path has another.
+  std::string digest() const;
   bool is_gguf() const noexcept { return gguf_.has_value(); }
   const std::optional<io::GgufFile>& gguf() const noexcept { return gguf_; }
   const Decoder<float>& decoder() const noexcept { return *decoder_; }
@@ -63,6 +65,7 @@ class Model {
   std::optional<Decoder<float>> decoder_;
   io::SavedPooling saved_pooling_;
   mutable std::unique_ptr<io::Tokenizer> tokenizer_;
+  mutable std::string digest_;  ///< once it was asked for
 };
 
 }  // namespace embedpool::program

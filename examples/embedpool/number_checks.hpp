@@ -1,5 +1,7 @@
 #pragma once
 #include <CLI/CLI.hpp>
+#include <cctype>
+#include <cerrno>
 #include <cmath>
 #include <cstdlib>
 #include <string>
@@ -13,9 +15,23 @@ inline CLI::Validator number_check(std::string kind, std::string must, bool (*fi
     char* end = nullptr;
     const double value = std::strtod(text.c_str(), &end);
     const bool whole = !text.empty() && end == text.c_str() + text.size();
+    if (text.size() > 1 && text[0] == '0' && std::isdigit(static_cast<unsigned char>(text[1])) != 0)
+      return "'" + text + "' must not begin with a zero";  // whole numbers would be read as octal ones
     return whole && std::isfinite(value) && fits(value) ? std::string() : "'" + text + "' must be a finite number " + must;
   };
   return CLI::Validator(problem, std::move(kind));
+}
+/// A whole number that 64 bits hold; CLI11 takes the largest of them for a larger one.
+inline CLI::Validator natural_number() {
+  const auto problem = [](const std::string& text) {
+    errno = 0;
+    const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+    if (digits && (text == "0" || text[0] != '0') &&
+        (std::strtoull(text.c_str(), nullptr, 10), errno == 0))
+      return std::string();
+    return "'" + text + "' must be a whole number from 0 to 18446744073709551615";
+  };
+  return CLI::Validator(problem, "NATURAL");
 }
 inline CLI::Validator positive_number() {
   return number_check("POSITIVE", "above 0", [](double value) { return value > 0; });

@@ -87,8 +87,7 @@ KeyCache<float> keys_of(const NumberedTexts& numbered, TrainingJob& job) {
   io::EmbedderConfig reading = job.settings.config;
   reading.head = {};
   const std::string description = io::Json{{"embedder", to_json(reading)}, {"compute", job.options.compute},
-                                           {"start", job.options.head}, {"model", job.model.path()},
-                                           {"texts", numbered.digest()}}.dump();
+                                           {"begins", job.beginnings()}, {"texts", numbered.digest()}}.dump();
   if (std::filesystem::is_directory(file)) {
     Digest digest;
     digest.add(description);

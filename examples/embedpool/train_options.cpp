@@ -21,7 +21,8 @@ void add_data_options(CLI::App& command, TrainOptions& options) {
       .add_option("--examples", options.examples, "so many of the examples, at equal distances. 0: all")
       ->type_name("N")->check(non_negative_number())->capture_default_str()->group(group);
   command
-      .add_option("--held-out", options.held_out, "data that is not trained on; its loss is measured on the way")
+      .add_option("--held-out", options.held_out,
+                  "data that is not trained on; its loss is measured on the way, on 16 batches of it at most")
       ->type_name("FILE")->group(group);
   command.add_option("--held-out-every", options.held_out_every, "steps between two looks at held-out data")
       ->type_name("N")->check(positive_number())->capture_default_str()->group(group);
@@ -40,7 +41,8 @@ void add_data_options(CLI::App& command, TrainOptions& options) {
                          [&options](std::int64_t count) { options.learning.mixed = count > 0; },
                          "a batch may hold several tasks, or one alone. Default: one; from a teacher several")
       ->group(group);
-  command.add_option("--negatives", options.learning.most_negatives, "hard negatives a query takes at most")
+  command.add_option("--negatives", options.learning.most_negatives, "hard negatives a query takes at most; in a batch all take as "
+                     "many as the query with the fewest has")
       ->type_name("N")->check(non_negative_number())->capture_default_str()->group(group);
   command.add_flag("--skip-bad-lines", options.skip_bad_lines, "count lines that are no examples, instead of refusing them")
       ->group(group);
@@ -79,6 +81,9 @@ void add_head_options(CLI::App& command, TrainOptions& options) {
                   "folder that `embedpool train` wrote: its settings, calibration, head and adapter are where this "
                   "training begins")
       ->type_name("DIR")->group(group);
+  for (const char* name : {"--head", "--head-queries", "--head-heads", "--head-dim", "--head-feed-forward",
+                           "--head-published-start", "--no-layer-table", "--no-calibration", "--calibration-texts"})
+    command.get_option(name)->excludes(command.get_option("--start-from"));
 }
 
 void add_lora_options(CLI::App& command, TrainOptions& options) {
@@ -91,16 +96,17 @@ void add_lora_options(CLI::App& command, TrainOptions& options) {
       .add_option("--head-steps", options.head_steps,
                   "steps of the head alone before LoRA begins, on 1,000 examples, in the folder head of the output. "
                   "Default: 192 where no flag says what is read, else 0")
-      ->type_name("N")->check(non_negative_number())->group(group)->excludes(freeze);
+      ->type_name("N")->check(non_negative_number())->group(group)->excludes(freeze)->excludes(command.get_option("--start-from"));
   command.add_option("--key-cache", options.key_cache, "with it: file that keeps what the model made of the texts; in a folder each set of texts and way of reading "
                      "them has a file of its own")
       ->type_name("PATH")->needs(freeze)->group(group);
+  const auto describes = [&options](const std::string&) { options.describes_adapter = true; };
   command.add_option("--lora-rank", options.lora.rank, "rank of the LoRA pairs")
-      ->type_name("R")->check(positive_number())->capture_default_str()->group(group)->excludes(freeze);
+      ->type_name("R")->check(positive_number())->capture_default_str()->group(group)->excludes(freeze)->each(describes);
   command.add_option("--lora-alpha", options.lora.alpha, "they count alpha / rank times")
-      ->type_name("X")->check(positive_number())->capture_default_str()->group(group)->excludes(freeze);
+      ->type_name("X")->check(positive_number())->capture_default_str()->group(group)->excludes(freeze)->each(describes);
   command.add_flag("--rslora", options.lora.rank_stabilised, "alpha / sqrt(rank) times instead")
-      ->group(group)->excludes(freeze);
+      ->group(group)->excludes(freeze)->each(describes);
   const auto share = [](double value) { return value >= 0 && value <= 0.99; };
   command.add_option("--lora-dropout", options.learning.dropout, "share of a pair's inputs that a step drops")
       ->type_name("X")->check(number_check("FLOAT in [0 - 0.99]", "from 0 to 0.99", share))->capture_default_str()->group(group)->excludes(freeze);
@@ -116,9 +122,9 @@ void add_lora_options(CLI::App& command, TrainOptions& options) {
             for (const std::string& name : names) options.lora.targets.insert(maps.at(name));
           },
           "linear maps with a pair: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj. Default: all")
-      ->type_name("NAME")->check(CLI::IsMember(maps))->group(group)->excludes(freeze);
+      ->type_name("NAME")->check(CLI::IsMember(maps))->group(group)->excludes(freeze)->each(describes);
   command.add_option("--lora-first-layer", options.lora.first_layer, "blocks below this one, from 0, stay as they are")
-      ->type_name("K")->check(non_negative_number())->capture_default_str()->group(group)->excludes(freeze);
+      ->type_name("K")->check(non_negative_number())->capture_default_str()->group(group)->excludes(freeze)->each(describes);
   command
       .add_option("--kept-blocks", options.learning.kept_blocks,
                   "blocks that keep their activations for the way back; the others are computed again: less memory, more "

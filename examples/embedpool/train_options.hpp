@@ -25,7 +25,8 @@ struct TrainOptions : EmbeddingOptions {
   HeadOptions head_options{};
   LoraOptions lora{};
   LearningOptions learning{};
-  bool shrink_batch = false;  ///< to what the largest task can fill
+  bool shrink_batch = false;       ///< to what the tasks can fill
+  bool describes_adapter = false;  ///< a flag says what a new adapter is
   bool freeze_backbone = false, calibrate = true, skip_bad_lines = false, resume = false;
   Index examples = 0, calibration_texts = 600, held_out_every = 50, checkpoint_every = 50;
   std::optional<Index> head_steps{};

@@ -19,11 +19,14 @@ void prepare_folder(const TrainOptions& options) {
   for (const char* name : {"checkpoint.safetensors", io::SavedEmbedder::config_name})
     if (!options.resume && std::filesystem::exists(folder / name))
       throw FileError(options.output, name, "is of an earlier training; go on with it by --resume, or name another folder");
+  if (options.resume && std::filesystem::exists(folder / io::SavedEmbedder::config_name) &&
+      !std::filesystem::exists(folder / "checkpoint.safetensors"))
+    throw FileError(options.output, "checkpoint.safetensors", "is missing: there is no training to go on with; name another folder");
 }
 
-void run(const TrainOptions& options, const Model& model) {
+void run(const TrainOptions& options, const Model& model, const TrainingExamples& examples) {
   prepare_folder(options);
-  TrainingJob job(options, model);
+  TrainingJob job(options, model, examples);
   if (options.verbose) std::fprintf(stderr, "embedpool: settings\n%s", describe(job.settings.config, model).c_str());
   const bool finished = options.freeze_backbone ? train_head(job) : train_backbone(job);
   if (!finished) throw Interrupted();
@@ -32,18 +35,25 @@ void run(const TrainOptions& options, const Model& model) {
 
 }  // namespace
 
+TrainingExamples ready_examples(TrainOptions& options) {
+  apply_recipe(options);
+  TrainingExamples examples = read_examples(options);
+  apply_learning_recipe(*examples.data, options.learning);
+  check_data(options, examples);
+  return examples;
+}
+
 void train(TrainOptions options, const Model& model) {
   if (options.device == "cuda") require_gpu(AnyCompute::parse(options.compute));
-  apply_recipe(options);
-  check_data(options);
+  const TrainingExamples examples = ready_examples(options);
   if (!options.freeze_backbone && options.head.empty() && options.head_steps.value_or(0) > 0) {
     TrainOptions first = head_training(options);
     const bool done = std::filesystem::exists(std::filesystem::path(first.output) / io::SavedEmbedder::config_name);
     if (!options.resume) prepare_folder(options);
-    if (!done || !options.resume) run(first, model);
+    if (!done || !options.resume) run(first, model, {examples.data, std::make_shared<TrainingData>()});
     options.head = first.output;
   }
-  run(options, model);
+  run(options, model, examples);
 }
 
 }  // namespace embedpool::program

@@ -1,6 +1,7 @@
 #include <bit>
 
 #include "digest.hpp"
+#include "embedpool/io/safetensors.hpp"
 #include "training_job.hpp"
 
 namespace embedpool::program {
@@ -25,6 +26,7 @@ std::string TrainingJob::description() const {
   const LearningOptions& learning = options.learning;
   io::Json json = {{"embedder", to_json(settings.config)},
                    {"data", digest(data)},
+                   {"begins", beginnings()},
                    {"steps", learning.steps},
                    {"batch", learning.batch.value()},
                    {"accumulate", learning.accumulate},
@@ -55,10 +57,25 @@ std::string TrainingJob::description() const {
   } else {
     json["lora"] = {{"rank", options.lora.rank}, {"alpha", options.lora.alpha}, {"rslora", options.lora.rank_stabilised},
                     {"dropout", learning.dropout}, {"first_layer", options.lora.first_layer}};
+    json["head_steps"] = options.head_steps.value_or(0);
     if (data.teacher_width > 0) json["self_weight"] = self_weight();
     for (const DecoderTensor kind : options.lora.targets) json["lora"]["targets"].push_back(static_cast<int>(kind));
   }
   return json.dump();
+}
+
+void TrainingJob::require_same_training(const std::string& checkpoint) const {
+  const auto file = io::SafetensorsFile::open(checkpoint);
+  const auto written = file.metadata().find("description");
+  if (written == file.metadata().end()) return;  // read_checkpoint says what the file is not
+  const io::Json then = io::Json::parse(written->second, nullptr, false), now = io::Json::parse(description());
+  if (!then.is_object()) return;
+  for (const auto& setting : now.items()) {
+    const io::Json before = then.value(setting.key(), io::Json());
+    if (before != setting.value())
+      throw FileError(file.name(), setting.key(), "is of another training: was " + before.dump().substr(0, 200) + ", is now " +
+                                                      setting.value().dump().substr(0, 200));
+  }
 }
 
 }  // namespace embedpool::program

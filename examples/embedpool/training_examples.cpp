@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <functional>
 
 #include "embedpool/eval/task_kind.hpp"
 #include "settings.hpp"
@@ -31,6 +32,41 @@ void check_scores(const TrainOptions& options, const TrainingData& data) {
                        std::to_string(*example.score) + ", must be in [-1, 1]");
 }
 
+/// Refuses a teacher's flags without one.
+void check_teacher(const TrainOptions& options, const TrainingData& data) {
+  if (options.learning.self_weight && (data.teacher_width == 0 || options.freeze_backbone))
+    throw ShapeError("--self-weight: is for LoRA from a teacher, and " +
+                     std::string(options.freeze_backbone ? "the backbone is frozen" : "the data has none"));
+}
+
+/// Refuses examples that have nothing to be told from, whose loss is 0 whatever the model is.
+void check_negatives(const LearningOptions& learning, const TrainingData& data) {
+  const auto& without = learning.without_in_batch;
+  for (const std::string& task : without)
+    if (std::find(data.groups.begin(), data.groups.end(), task) == data.groups.end())
+      throw ShapeError("--no-in-batch-negatives " + task + ": the data has no task '" + task + "'");
+  if (!without.empty() && learning.mixed.value())
+    throw ShapeError("--no-in-batch-negatives contradicts --mixed-batches: it holds for whole batches");
+  for (const TrainingExample& example : data.examples) {
+    if (taught_by(example) != TaughtBy::positive || (!example.negatives.empty() && learning.most_negatives > 0)) continue;
+    const std::string& task = data.groups[static_cast<std::size_t>(example.group)];
+    const bool own_alone = std::find(without.begin(), without.end(), task) != without.end();
+    if (own_alone || learning.batch.value() == 1)
+      throw ShapeError((own_alone ? "--no-in-batch-negatives " + task : std::string("--batch 1")) + ": '" +
+                       example.query.substr(0, 80) + "' has no hard negative, and nothing else to be told from");
+  }
+}
+
+/// Says how many examples make their batches do without hard negatives.
+void report_missing_negatives(const TrainOptions& options, const TrainingData& data) {
+  const auto lacks = [](const TrainingExample& e) { return taught_by(e) == TaughtBy::positive && e.negatives.empty(); };
+  const auto count = std::count_if(data.examples.begin(), data.examples.end(), lacks);
+  const auto with = std::count_if(data.examples.begin(), data.examples.end(), [](const auto& e) { return !e.negatives.empty(); });
+  if (count == 0 || with == 0 || options.learning.most_negatives == 0 || options.quiet) return;
+  std::fprintf(stderr, "embedpool: %td of %zu examples have no hard negative: batches that hold one take none of any example\n",
+               count, data.examples.size());
+}
+
 /// Refuses what triplets do not have: examples without a hard negative, and settings of InfoNCE.
 void check_triplets(const LearningOptions& learning, const TrainingData& data) {
   if (learning.loss != "triplet") return;
@@ -41,19 +77,18 @@ void check_triplets(const LearningOptions& learning, const TrainingData& data) {
       throw ShapeError("--loss triplet: '" + example.query.substr(0, 80) + "' has no hard negative");
 }
 
-void thin_out(std::vector<TrainingExample>& examples, Index count) {
-  const Index all = static_cast<Index>(examples.size());
-  if (count <= 0 || count >= all) return;
-  const auto example = [&](Index i) -> TrainingExample& { return examples[static_cast<std::size_t>(i)]; };
-  for (Index i = 0; i < count; ++i) std::swap(example(i), example(i * all / count));
-  examples.resize(static_cast<std::size_t>(count));
-}
-
+/// The flag's, or where it may shrink as many as tasks of at least nine in ten examples can fill.
 Index batch_size(const TrainOptions& options, const TrainingData& data) {
-  if (!options.shrink_batch) return options.learning.batch.value();
+  const Index wanted = options.learning.batch.value(), examples = static_cast<Index>(data.examples.size());
+  if (!options.shrink_batch) return wanted;
+  if (options.learning.mixed.value()) return std::min(wanted, examples);
   std::vector<Index> sizes(data.groups.size(), 0);
   for (const TrainingExample& example : data.examples) ++sizes[static_cast<std::size_t>(example.group)];
-  return std::min(options.learning.batch.value(), *std::max_element(sizes.begin(), sizes.end()));
+  std::sort(sizes.begin(), sizes.end(), std::greater<>());
+  Index filled = 0;
+  for (const Index size : sizes)
+    if (filled += size; 10 * filled >= 9 * examples) return std::min(wanted, size);
+  return wanted;
 }
 
 BatchPlan plan(const TrainOptions& options, const TrainingData& data, Index batch, std::uint64_t seed) {
@@ -65,12 +100,23 @@ BatchPlan plan(const TrainOptions& options, const TrainingData& data, Index batc
 
 }  // namespace
 
-TrainingData read_examples(const std::vector<std::string>& files, const TrainOptions& options, Index examples) {
-  TrainingData data = read_training_data(files, options.skip_bad_lines ? BadLines::skipped : BadLines::refused);
-  if (data.skipped_lines > 0)
-    std::fprintf(stderr, "embedpool: %td lines were no examples and were skipped\n", data.skipped_lines);
-  thin_out(data.examples, examples);
-  return data;
+TrainingExamples read_examples(const TrainOptions& options) {
+  const auto read = [&](const std::vector<std::string>& files) -> Examples {
+    if (files.empty()) return std::make_shared<TrainingData>();
+    TrainingData data = read_training_data(files, options.skip_bad_lines ? BadLines::skipped : BadLines::refused);
+    if (data.skipped_lines > 0)
+      std::fprintf(stderr, "embedpool: %td lines were no examples and were skipped\n", data.skipped_lines);
+    return std::make_shared<TrainingData>(std::move(data));
+  };
+  return {read(options.data), read(options.held_out)};
+}
+
+Examples thinned(const Examples& all, Index count) {
+  const Index size = static_cast<Index>(all->examples.size());
+  if (count <= 0 || count >= size) return all;
+  auto some = std::make_shared<TrainingData>(TrainingData{{}, all->groups, all->teacher_width, all->skipped_lines});
+  for (Index i = 0; i < count; ++i) some->examples.push_back(all->examples[static_cast<std::size_t>(i * size / count)]);
+  return some;
 }
 
 BatchPlan batch_plan(const TrainOptions& options, const TrainingData& data) {
@@ -78,27 +124,30 @@ BatchPlan batch_plan(const TrainOptions& options, const TrainingData& data) {
 }
 
 BatchPlan held_out_plan(const TrainOptions& options, const TrainingData& data) {
-  return plan(options, data, options.learning.batch.value(), 0);
+  try {
+    return plan(options, data, options.learning.batch.value(), 0);
+  } catch (const ShapeError& error) {
+    throw ShapeError("--held-out: " + std::string(error.what()));
+  }
 }
 
 bool has_scored_pairs(const TrainingData& data) {
   return std::any_of(data.examples.begin(), data.examples.end(), [](const auto& e) { return e.score.has_value(); });
 }
 
-void check_data(const TrainOptions& options) {
-  const TrainingData data = read_examples(options.data, options, options.examples);
-  check_instructions(options, data);
-  check_scores(options, data);
-  check_triplets(options.learning, data);
-  for (const std::string& task : options.learning.without_in_batch)
-    if (std::find(data.groups.begin(), data.groups.end(), task) == data.groups.end())
-      throw ShapeError("--no-in-batch-negatives " + task + ": the data has no task '" + task + "'");
-  batch_plan(options, data);
+void check_data(const TrainOptions& options, const TrainingExamples& examples) {
+  const Examples data = thinned(examples.data, options.examples);
+  check_instructions(options, *data);
+  check_scores(options, *data);
+  check_teacher(options, *data);
+  check_triplets(options.learning, *data);
+  check_negatives(options.learning, *data);
+  report_missing_negatives(options, *data);
+  batch_plan(options, *data);
   if (options.held_out.empty()) return;
-  const TrainingData held_out = read_examples(options.held_out, options, 0);
-  check_scores(options, held_out);
-  check_triplets(options.learning, held_out);
-  held_out_plan(options, held_out);
+  check_scores(options, *examples.held_out);
+  check_triplets(options.learning, *examples.held_out);
+  held_out_plan(options, *examples.held_out);
 }
 
 }  // namespace embedpool::program

@@ -1,10 +1,12 @@
 #include "training_job.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <filesystem>
 
 #include "embedpool/io/peft_adapter_writer.hpp"
+#include "digest.hpp"
 #include "trained_head.hpp"
 
 namespace embedpool::program {
@@ -22,18 +24,37 @@ io::TextLayout cut(io::TextLayout layout, const std::optional<Index>& max_tokens
   return layout;
 }
 
+/// Of the adapter, the head and the calibration that a training begins with.
+std::string start_digest(Settings& settings) {
+  Digest digest;
+  if (settings.adapter)
+    for (const auto& [place, lora] : settings.adapter->entries) {
+      for (const Index number : {static_cast<Index>(place.kind), place.layer, place.expert}) digest.add(static_cast<std::uint64_t>(number));
+      digest.add(lora.a);
+      digest.add(lora.b);
+      digest.add(std::uint64_t{std::bit_cast<std::uint32_t>(lora.scale)});
+    }
+  AnyHead::for_each(settings.reading.params, [&](auto&&, const Matrix<float>& tensor) { digest.add(tensor); });
+  if (const auto& calibration = settings.reading.calibration)
+    for (const Matrix<float>* values : {&calibration->mean, &calibration->inverse_scale}) digest.add(*values);
+  return digest.text();
+}
+
 }  // namespace
 
-TrainingJob::TrainingJob(const TrainOptions& flags, const Model& of_model)
-    : options(flags), model(of_model), settings(saved_settings(flags, of_model)),
-      data(read_examples(flags.data, flags, flags.examples)),
+TrainingJob::TrainingJob(const TrainOptions& flags, const Model& of_model, const TrainingExamples& all)
+    : options(flags), examples{thinned(all.data, flags.examples), all.held_out}, model(of_model),
+      settings(saved_settings(flags, of_model)),
       texts_(of_model.tokenizer(), cut(settings.config.layout, flags.max_tokens),
              settings.config.prompts, flags.strict) {
   plan_.emplace(batch_plan(options, data));
   for (const Index group : plan_->unused_groups())
-    std::fprintf(stderr, "embedpool: task '%s' has too few examples for a batch and is left out\n",
+    std::fprintf(stderr, "embedpool: %stask '%s' has too few examples for a batch and is left out\n", options.label.c_str(),
                  data.groups[static_cast<std::size_t>(group)].c_str());
-  if (!options.held_out.empty()) held_out = read_examples(options.held_out, options, 0);
+  if (!options.held_out.empty())
+    for (const Index group : held_out_plan(options, held_out).unused_groups())
+      std::fprintf(stderr, "embedpool: --held-out: task '%s' has too few examples for a batch and is left out\n",
+                   held_out.groups[static_cast<std::size_t>(group)].c_str());
   Reading& reading = settings.reading;
   const Index width = model.decoder().width(), slots = reading.slots(model.decoder().layers());
   if (options.head.empty()) {
@@ -43,6 +64,12 @@ TrainingJob::TrainingJob(const TrainOptions& flags, const Model& of_model)
     if (options.calibrate && !reading.calibration) calibrate();
   }
   reading.head.check(reading.params, width, slots);
+  if (!options.head.empty()) start_ = start_digest(settings);
+  if (settings.adapter && options.describes_adapter)
+    throw ShapeError("--lora-rank, --lora-alpha, --rslora, --lora-targets and --lora-first-layer contradict --start-from: " +
+                     options.head + " has an adapter, which goes on as it is");
+  for (const Index dimensions : options.learning.matryoshka)
+    require_in("--matryoshka", "dimensions", dimensions, 1, reading.head.output_width(width));
 }
 
 TrainingText TrainingJob::text(const std::string& text, Index group, bool is_query, const TrainingData& from) {
@@ -55,8 +82,8 @@ void TrainingJob::begin_self_teaching() {
 
 /// Queries and positives of examples at equal distances, so that every task has its share.
 void TrainingJob::calibrate() {
-  const Index examples = static_cast<Index>(data.examples.size());
-  const Index count = std::min(examples, std::max<Index>(1, options.calibration_texts / 2));
+  const Index all = static_cast<Index>(data.examples.size());
+  const Index count = std::min(all, std::max<Index>(1, options.calibration_texts / 2));
   ForwardPass pass(decoder_of(settings, model), settings.config.mask, AnyCompute{}, options.threads, options.device);
   CalibrationEstimator estimator(settings.reading.slots(model.decoder().layers()), model.decoder().width());
   Progress progress(options.label + "calibrate", options.quiet);
@@ -67,7 +94,7 @@ void TrainingJob::calibrate() {
     batch = {};
   };
   for (Index i = 0; i < count; ++i) {
-    const TrainingExample& example = data.examples[static_cast<std::size_t>(i * examples / count)];
+    const TrainingExample& example = data.examples[static_cast<std::size_t>(i * all / count)];
     for (const bool first : {true, false}) {
       const bool is_query = first || example.score;  // the texts of a scored pair are of equal rank
       const TrainingText some = text(first ? example.query : example.positive, example.group, is_query, data);

@@ -19,15 +19,16 @@ namespace embedpool::program {
 /// One training, whatever is trained: the data, the order in which steps see it, and where the result goes.
 class TrainingJob {
  public:
-  /// Reads the data, and estimates the calibration where one is wanted.
+  /// Takes its share of the examples, and estimates the calibration where one is wanted.
   ///
   /// Errors  those of the model, the data and the flags, each by name
-  TrainingJob(const TrainOptions& options, const Model& model);
+  TrainingJob(const TrainOptions& options, const Model& model, const TrainingExamples& examples);
 
   const TrainOptions options;
+  const TrainingExamples examples;
+  const TrainingData &data = *examples.data, &held_out = *examples.held_out;
   const Model& model;
   Settings settings;  ///< the trained head goes into settings.reading.params, the adapter into settings.adapter
-  TrainingData data{}, held_out{};
 
   TrainingText text(const std::string& text, Index group, bool is_query, const TrainingData& from);
   Index tokens() const noexcept { return texts_.tokens(); }
@@ -59,6 +60,10 @@ class TrainingJob {
   }
   /// Everything that decides the bits of the result, for checkpoints to compare.
   std::string description() const;
+  /// Errors: FileError naming the first setting in which a checkpoint's training differs from this one.
+  void require_same_training(const std::string& checkpoint) const;
+  /// What the model and its start are, beside the flags: other keys, and another training, when they have changed.
+  io::Json beginnings() const { return {{"model", model.digest()}, {"start", start_}}; }
   std::string file(const char* name) const { return options.output + "/" + name; }
 
   /// Writes the trained folder: PEFT's files, then head and calibration, embedder.json last.
@@ -68,6 +73,7 @@ class TrainingJob {
   void calibrate();
 
   TrainingTexts texts_;
+  std::string start_{};  ///< digest of what --start-from holds; empty without it
   std::optional<BatchPlan> plan_{};
   std::optional<SelfTeacher> self_teacher_{};
 };

@@ -32,6 +32,8 @@ auto chosen_loss(const LearningOptions& options, Index width, Contrast contrast)
   if (options.loss == "triplet") triplet = Triplet{options.triplet_margin, true};
   Matryoshka<Loss> loss{{{std::move(info_nce), triplet}, scored, distilled}, {}, {}};
   loss.dimensions = options.matryoshka;
+  std::sort(loss.dimensions.begin(), loss.dimensions.end());
+  loss.dimensions.erase(std::unique(loss.dimensions.begin(), loss.dimensions.end()), loss.dimensions.end());
   if (std::find(loss.dimensions.begin(), loss.dimensions.end(), width) == loss.dimensions.end())
     loss.dimensions.push_back(width);
   loss.weights.assign(loss.dimensions.size(), 1.0 / static_cast<double>(loss.dimensions.size()));
@@ -62,7 +64,10 @@ bool run_job(TrainedModel& trained, Index width, TrainingJob& job, TextOf&& text
   };
   Trainer trainer(trained, chosen_loss(options.learning, width, std::move(contrast)), job.training_settings());
   const std::string checkpoint = job.file("checkpoint.safetensors");
-  if (options.resume && std::filesystem::exists(checkpoint)) read_checkpoint(trainer, job.description(), checkpoint);
+  if (options.resume && std::filesystem::exists(checkpoint)) {
+    job.require_same_training(checkpoint);
+    read_checkpoint(trainer, job.description(), checkpoint);
+  }
   TrainingLog log(job.file("log.jsonl"), trainer.steps());
   std::vector<ContrastiveTexts<typename TrainedModel::Text>> held_out;  // made once: a second teacher reads them, too
   for (const auto& chosen : job.held_out_batches()) held_out.push_back(texts_of(chosen, job.held_out));

@@ -2,9 +2,6 @@
 
 #include <algorithm>
 
-#include "embedpool/io/json.hpp"
-#include "embedpool/io/line_reader.hpp"
-
 namespace embedpool::program {
 namespace {
 
@@ -16,34 +13,20 @@ void settle(const TrainOptions& options, const char* flag, std::optional<T>& val
   value = designed;
 }
 
-/// Whether every file begins with an example that has a teacher. What is wrong with a file is said where all of it is read.
-bool from_teacher(const std::vector<std::string>& files) {
-  const auto begins_with_teacher = [](const std::string& file) {
-    io::LineReader lines(file);
-    std::string line;
-    return lines.next(line) && io::parse_json(line, file, "line 1").contains("teacher");
-  };
-  try {
-    return !files.empty() && std::all_of(files.begin(), files.end(), begins_with_teacher);
-  } catch (const FileError&) {
-    return false;
-  }
-}
+}  // namespace
 
 /// A teacher compares all texts of a batch: many, of all tasks, and the less alike of them count too. It is the same for
 /// every batch, and bears a higher rate than positives that are right by chance of the batch's others.
-void apply_learning_recipe(const std::vector<std::string>& data, LearningOptions& learning) {
-  const bool taught = from_teacher(data);
+void apply_learning_recipe(const TrainingData& data, LearningOptions& learning) {
+  const bool taught = std::all_of(data.examples.begin(), data.examples.end(),
+                                  [](const TrainingExample& e) { return taught_by(e) == TaughtBy::teacher; });
   learning.batch = learning.batch.value_or(taught ? 48 : 16);
   learning.rate = learning.rate.value_or(taught ? 1.5e-3 : 5e-4);
   learning.temperature = learning.temperature.value_or(taught ? 0.15 : 0.05);
   learning.mixed = learning.mixed.value_or(taught);
 }
 
-}  // namespace
-
 void apply_recipe(TrainOptions& options) {
-  apply_learning_recipe(options.data, options.learning);
   if (!options.head.empty()) {
     if (options.design) throw ShapeError("--design contradicts --start-from, whose settings hold");
     return;
@@ -55,7 +38,8 @@ void apply_recipe(TrainOptions& options) {
     const std::string token = design == 1 || design == 3 ? "last" : design == 5 ? "mean" : "all";
     settle<std::string>(options, "--mask", options.mask, bidirectional ? "bidirectional" : "causal");
     settle<std::string>(options, "--pooling", options.pooling, token);
-    if (!options.layer) settle<std::string>(options, "--layers", options.layers, every_layer ? "all" : "last");
+    if (options.layer) throw ShapeError("design " + std::to_string(design) + " contradicts --layer");
+    settle<std::string>(options, "--layers", options.layers, every_layer ? "all" : "last");
     if (!head.kind) head.kind = design == 1 ? "identity" : "perceiver";
     if (!options.append_eos) options.append_eos = true;
     return;

@@ -1,15 +1,18 @@
 #pragma once
 #include <string_view>
 
+#include "embedpool/train/training_data.hpp"
 #include "train_options.hpp"
 
 namespace embedpool::program {
 
-/// Fills in what a design of arXiv 2409.02727 says, or else the default recipe, where flags leave it open; and how to learn
-/// from data with a teacher, or without one.
+/// Fills in what a design of arXiv 2409.02727 says, or else the default recipe, where flags leave it open.
 ///
 /// Errors  ShapeError naming a flag that contradicts the design
 void apply_recipe(TrainOptions& options);
+
+/// Fills in how to learn from data of which all has a teacher, or from other data, where flags leave it open.
+void apply_learning_recipe(const TrainingData& data, LearningOptions& learning);
 
 /// 1e-2 for heads that are few weights, one for each key; 1e-3 for those that have matrices, which diverge at more.
 double default_head_rate(std::string_view head) noexcept;

@@ -69,9 +69,9 @@ TEST_CASE("from a teacher LoRA learns from the model as it was, too, and by a re
   CHECK(adapter("at once", {"--head-steps", "0"}) == adapter("at once alone", {"--head-steps", "0", "--self-weight", "0"}));
   CHECK(adapter("at once twice", {"--head-steps", "0", "--self-weight", "1"}) != fixture.bytes("at once", "adapter_model.safetensors"));
   CHECK(adapter("apart", {"--one-task-batches", "--batch", "24"}) != adapter("together", {"--batch", "24"}));
-  // data without a teacher keep batches of one task, and know no weight of the model itself
+  // data without a teacher keep batches of one task
   REQUIRE(fixture.train("pairs", {"--steps", "3"}).status == 0);
-  const std::vector<std::string> same = {"--steps", "3", "--one-task-batches", "--self-weight", "2", "--temperature", "0.05"};
+  const std::vector<std::string> same = {"--steps", "3", "--one-task-batches", "--temperature", "0.05"};
   REQUIRE(fixture.train("pairs apart", same).status == 0);
   CHECK(fixture.bytes("pairs", "adapter_model.safetensors") == fixture.bytes("pairs apart", "adapter_model.safetensors"));
   const Outcome reweighted =

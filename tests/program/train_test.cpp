@@ -17,12 +17,6 @@ double distance(const std::vector<std::vector<float>>& a, const std::vector<std:
   return most;
 }
 
-void check_refused(const Outcome& outcome, const std::vector<std::string>& parts) {
-  CAPTURE(outcome.error);
-  CHECK(outcome.status == 2);
-  for (const std::string& part : parts) CHECK(outcome.error.find(part) != std::string::npos);
-}
-
 /// The held-out losses in the log of a training, in their order.
 std::vector<double> held_out_losses(const Fixture& fixture, const std::string& name) {
   std::vector<double> losses;
@@ -204,32 +198,4 @@ TEST_CASE("an instruction of a task is trained with, saved, and put in front of 
   const Outcome unknown = run({"embed", "--model", fixture.model, "--trained", fixture.out("told"), "--task", "oddly", "--input", "-"}, "a\n");
   CHECK(unknown.status == 2);
   CHECK(unknown.error.find("even, odd, sts") != std::string::npos);
-}
-
-TEST_CASE("what cannot be trained is refused by name before anything is written") {
-  const Fixture fixture;
-  const auto refused = [&](const std::vector<std::string>& flags, const std::vector<std::string>& parts) {
-    check_refused(fixture.train("bad", flags), parts);
-    CHECK(!std::filesystem::exists(fixture.folder / "bad/embedder.json"));
-  };
-  const std::string broken = fixture.folder.write("broken.jsonl", Fixture::pairs() + "{\"query\": \"q\"}\n");
-  refused({"--data", broken}, {"broken.jsonl", "line 25", "positive"});
-  check_refused(fixture.train_head("bad", {"--device", "cuda", "--compute", "int8"}), {"--device cuda: "});  // on any machine
-  CHECK(!std::filesystem::exists(fixture.folder / "bad"));
-  refused({"--design", "1", "--mask", "bidirectional"}, {"design 1", "--mask"});
-  refused({"--batch", "13"}, {"batch plan"});
-  refused({"--max-tokens", "50", "--strict", "--head-steps", "0"}, {"training text", "longer than 50 tokens"});
-  refused({"--lr", "nan"}, {"--lr: 'nan' must be a finite number of 0 or more"});
-  refused({"--lora-dropout", "nan"}, {"--lora-dropout: 'nan'", "from 0 to 0.99"});
-  refused({"--temperature", "0"}, {"--temperature: '0' must be a finite number above 0"});
-  refused({"--instruction", "none=x"}, {"no task 'none'"});
-  refused({"--no-in-batch-negatives", "none"}, {"no task 'none'"});
-  refused({"--lr", "1e30", "--steps", "30", "--clip", "0", "--warmup", "0", "--design", "1"}, {"training: step", "batch"});
-  CHECK(fixture.train("skips", {"--data", broken, "--skip-bad-lines", "--steps", "1"}).status == 0);
-  const Outcome again = fixture.train("skips", {"--steps", "1"});
-  CHECK(again.status == 2);
-  CHECK(again.error.find("--resume") != std::string::npos);
-  const Outcome other = fixture.train("skips", {"--steps", "2", "--resume"});
-  CHECK(other.status == 2);
-  CHECK(other.error.find("another training") != std::string::npos);
 }
