@@ -6,8 +6,8 @@
 
 #include "embedpool/io/load_decoder.hpp"
 #include "embedpool/io/safetensors_model.hpp"
-#include "digest.hpp"
 #include "embedpool/io/tokenizer/tokenizer.hpp"
+#include "digest.hpp"
 
 namespace embedpool::program {
 

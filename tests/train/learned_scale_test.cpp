@@ -88,10 +88,18 @@ TEST_CASE("a trainer teaches the scale beside the model, whatever holds the loss
   CHECK(read.scale() == scale.scale());
 }
 
-TEST_CASE("a scale that does not learn has no tensor") {
+TEST_CASE("a scale that does not learn has no tensor, no limit, and the loss of its own") {
   LearnedScale<float> scale;
   scale.learns = false;
   scale.inner.scale = 150;
   CHECK(scale.tensors().empty());
   CHECK(scale.scale() == 150);
+  std::srand(4);
+  const Matrix<float> q = Matrix<float>::Random(5, 7), d = Matrix<float>::Random(5, 7);
+  Matrix<float> dq = 0 * q, dd = 0 * d;
+  InfoNCE plain;
+  plain.scale = 150;
+  const ContrastiveBatch<float> batch{rows_of(q), rows_of(d)};
+  const ContrastiveGradients<float> gradients{rows_of(dq), rows_of(dd)};
+  CHECK(scale(batch, gradients) == plain(batch, gradients));
 }

@@ -84,13 +84,10 @@ class DeviceInfoNce {
     const Rows<const float> own_positives = x.positives.middle_rows(first, x.queries.rows);
     const Rows<float> own_positive_gradients = dx.positives.middle_rows(first, x.queries.rows);
     const Index own = options_.in_batch ? 0 : 1;
-    const auto documents = x.documents.first(std::min(x.documents.size(), static_cast<std::size_t>(x.positives.rows)));
-    const auto own_documents =
-        documents.empty() ? documents
-                          : documents.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(x.queries.rows));
 
     families_.clear();
-    families_.push_back({x.queries, x.positives, dx.queries, dx.positives, Partner::positive, first, own, documents});
+    families_.push_back(
+        {x.queries, x.positives, dx.queries, dx.positives, Partner::positive, first, own, x.positive_documents()});
     if (x.negatives.rows > 0)
       families_.push_back({x.queries, x.negatives, dx.queries, dx.negatives, Partner::none, first,
                            options_.in_batch && !options_.own_negatives_only ? 0 : x.negatives_per_query(),
@@ -99,15 +96,15 @@ class DeviceInfoNce {
       families_.push_back({x.queries, x.queries, dx.queries, dx.queries, Partner::itself, 0, 0});
     if (options_.document_document && options_.in_batch)
       families_.push_back({own_positives, x.positives, own_positive_gradients, dx.positives, Partner::itself, first, 0,
-                           documents});
+                           x.positive_documents()});
     const float half = options_.symmetric ? 0.5f : 1.0f;
-    terms_.run(device, families_, out.scale, options_.false_negatives, own_documents.data(), half * out.weight, out.loss,
+    terms_.run(device, families_, out.scale, options_.false_negatives, x.own_documents().data(), half * out.weight, out.loss,
                out.scale_gradient);
     if (!options_.symmetric) return;
 
     families_.assign(1, {own_positives, x.queries, own_positive_gradients, dx.queries, Partner::positive, 0, own,
-                         own_documents});
-    reverse_terms_.run(device, families_, out.scale, options_.false_negatives, own_documents.data(), 0.5f * out.weight,
+                         x.own_documents()});
+    reverse_terms_.run(device, families_, out.scale, options_.false_negatives, x.own_documents().data(), 0.5f * out.weight,
                        out.loss, out.scale_gradient);
   }
 

@@ -28,10 +28,16 @@ struct ContrastiveBatch {
   Rows<const float> teacher{};
 
   Index negatives_per_query() const noexcept { return positives.rows > 0 ? negatives.rows / positives.rows : 0; }
-  /// The numbers of the negatives; empty where they have none.
-  std::span<const std::int64_t> negative_documents() const noexcept {
-    return documents.subspan(std::min(documents.size(), static_cast<std::size_t>(positives.rows)));
+  /// The numbers of the positives, of those among them that are the queries' own, and of the negatives; empty where they
+  /// have none.
+  std::span<const std::int64_t> positive_documents() const noexcept {
+    return documents.first(std::min(documents.size(), static_cast<std::size_t>(positives.rows)));
   }
+  std::span<const std::int64_t> own_documents() const noexcept {
+    if (documents.empty()) return {};
+    return documents.subspan(static_cast<std::size_t>(first_positive), static_cast<std::size_t>(queries.rows));
+  }
+  std::span<const std::int64_t> negative_documents() const noexcept { return documents.subspan(positive_documents().size()); }
 
   /// Errors: ShapeError naming the part that does not fit.
   void check() const {

@@ -71,8 +71,8 @@ struct InfoNCE {
 
     const Index first = x.first_positive, own = in_batch ? 0 : 1;
     std::vector<ScoreFamily<S>> terms_of_query;
-    const auto documents = x.documents.first(std::min(x.documents.size(), static_cast<std::size_t>(x.positives.rows)));
-    terms_of_query.push_back({x.queries, x.positives, dx.queries, dx.positives, Partner::positive, first, own, documents});
+    terms_of_query.push_back(
+        {x.queries, x.positives, dx.queries, dx.positives, Partner::positive, first, own, x.positive_documents()});
     if (x.negatives.rows > 0)
       terms_of_query.push_back({x.queries, x.negatives, dx.queries, dx.negatives, Partner::none, first,
                                 in_batch && !own_negatives_only ? 0 : x.negatives_per_query(), x.negative_documents()});
@@ -80,18 +80,15 @@ struct InfoNCE {
       terms_of_query.push_back({x.queries, x.queries, dx.queries, dx.queries, Partner::itself, 0, 0});
     if (document_document && in_batch)
       terms_of_query.push_back({own_positives, x.positives, own_positive_gradients, dx.positives, Partner::itself, first,
-                                0, documents});
-    SoftmaxTerms<S> terms(std::move(terms_of_query), scale, false_negatives, documents);
+                                0, x.positive_documents()});
+    SoftmaxTerms<S> terms(std::move(terms_of_query), scale, false_negatives, x.own_documents());
     const double loss = terms(symmetric ? 0.5 : 1.0);
     scale_gradient += terms.scale_gradient();
     if (!symmetric) return loss;
 
-    const auto own_documents =
-        documents.empty() ? documents
-                          : documents.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(x.queries.rows));
     SoftmaxTerms<S> reverse(
-        {{own_positives, x.queries, own_positive_gradients, dx.queries, Partner::positive, 0, own, own_documents}}, scale,
-        false_negatives, own_documents);
+        {{own_positives, x.queries, own_positive_gradients, dx.queries, Partner::positive, 0, own, x.own_documents()}}, scale,
+        false_negatives, x.own_documents());
     const double reverse_loss = reverse(0.5);
     scale_gradient += reverse.scale_gradient();
     return loss + reverse_loss;

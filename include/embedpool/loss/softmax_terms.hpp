@@ -48,10 +48,10 @@ struct ScoreFamily {
 template <Real S>
 class SoftmaxTerms {
  public:
-  /// Query i's own document is number families[0].offset + i of `documents`.
+  /// `own_documents` [B] numbers the queries' positives, where families have numbers.
   SoftmaxTerms(std::vector<ScoreFamily<S>> families, double scale, FalseNegatives false_negatives,
-               std::span<const std::int64_t> documents)
-      : families_(std::move(families)), scale_(scale), false_negatives_(false_negatives), documents_(documents) {
+               std::span<const std::int64_t> own_documents)
+      : families_(std::move(families)), scale_(scale), false_negatives_(false_negatives), own_documents_(own_documents) {
     const ScoreFamily<S>& home = families_.front();
     for (Index i = 0; i < home.anchors.rows; ++i)
       positive_.push_back(as_eigen(home.anchors).row(i).dot(as_eigen(home.candidates).row(home.offset + i)));
@@ -122,8 +122,8 @@ class SoftmaxTerms {
   /// Of candidates that are not the positive.
   bool is_dropped(const ScoreFamily<S>& family, Index i, Index column, double score) const {
     if (family.partner == Partner::itself && column == family.offset + i) return true;
-    if (!family.documents.empty() && family.documents[static_cast<std::size_t>(column)] ==
-                                         documents_[static_cast<std::size_t>(families_.front().offset + i)])
+    if (!family.documents.empty() &&
+        family.documents[static_cast<std::size_t>(column)] == own_documents_[static_cast<std::size_t>(i)])
       return true;
     return false_negatives_.drops(score, static_cast<double>(positive_[static_cast<std::size_t>(i)]));
   }
@@ -158,7 +158,7 @@ class SoftmaxTerms {
   std::vector<ScoreFamily<S>> families_;
   double scale_;
   FalseNegatives false_negatives_;
-  std::span<const std::int64_t> documents_;
+  std::span<const std::int64_t> own_documents_;
   std::vector<S> positive_;
   double scale_gradient_ = 0.0;
 };
