@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 
 #include "command.hpp"
@@ -14,7 +15,16 @@ struct CalibrateOptions : EmbeddingOptions {
   std::string input{}, output{};
 };
 
+/// Refuses a folder that holds more than a calibration: what was learned there would be lost.
+void refuse_trained(const std::string& folder) {
+  if (!std::filesystem::exists(std::filesystem::path(folder) / io::SavedEmbedder::config_name)) return;
+  const io::EmbedderConfig there = io::read_embedder_config(std::filesystem::path(folder) / io::SavedEmbedder::config_name);
+  if (there.adapter || !there.head_file.empty())
+    throw FileError(folder, io::SavedEmbedder::config_name, "is of a trained embedder, which a calibration would replace; name another folder");
+}
+
 void calibrate(const CalibrateOptions& options) {
+  refuse_trained(options.output);
   const Model model(options.model);
   Settings settings = resolve(options, model);
   if (options.verbose) std::fprintf(stderr, "embedpool: settings\n%s", describe(settings.config, model).c_str());

@@ -60,7 +60,7 @@ void add_compare_command(CLI::App& program) {
       ->excludes(steps);
   command->add_option("--seeds", options->seeds, "trainings of each system, with seeds 0 to N - 1")
       ->type_name("N")
-      ->check(CLI::Range(Index(1), Index(1000)))
+      ->check(decimal())->check(CLI::Range(Index(1), Index(1000)))
       ->capture_default_str()
       ->group(budget);
   add_task_options(*command, options->tasks, options->max_items);

@@ -36,14 +36,14 @@ void add_key_options(CLI::App& command, EmbeddingOptions& options) {
                   "how token states become keys: last, first, mean, weighted-mean, max, mean-sqrt, unit-mean, all; "
                   "several at once with + between them. Behind each: @text (the text's own tokens, without the prompt), "
                   "@prompt (what stands before the text; no key where nothing does), "
-                  "@second-copy (of a template with {text} twice), @skip:K, as in last+mean@text. Default: what the "
+                  "@second-copy (of a template with {text} twice), @after-prompt, @skip:K, as in last+mean@text. Default: what the "
                   "model's saved configuration says, else mean")
       ->type_name("NAME[+NAME]")->group(poolings);
   CLI::Option* layer = command
       .add_option("--layer", options.layer,
                   "read one layer: 0 the embeddings, L the last after the final norm; negative counts from the end, -1 "
                   "is the last. Default: the last")
-      ->type_name("K")->group(poolings);
+      ->type_name("K")->check(decimal())->group(poolings);
   command
       .add_option("--layers", options.layers,
                   "read several: all (1..L), or numbers and ranges as in 1,4,8-12; the head makes one vector of their "
@@ -83,7 +83,7 @@ void add_saved_options(CLI::App& command, EmbeddingOptions& options) {
       .add_option("--trained,--head", options.head,
                   "folder that `embedpool train` wrote: adapter, head, calibration. Its settings hold; a flag that says "
                   "otherwise is refused")
-      ->type_name("DIR")->group(group);
+      ->type_name("DIR")->check(not_empty())->group(group);
   command
       .add_option("--task", options.task,
                   "the texts are queries of this task: what it was trained with as --instruction goes in front of them")
@@ -92,7 +92,7 @@ void add_saved_options(CLI::App& command, EmbeddingOptions& options) {
       .add_option("--calibration", options.calibration,
                   "folder that `embedpool calibrate` wrote. Its mask, pooling, layers, prompt and appended ids hold; a "
                   "flag that says otherwise is refused")
-      ->type_name("DIR")->group(group);
+      ->type_name("DIR")->check(not_empty())->group(group);
   add_switch(command, "", "--no-normalize", options.normalize, group,
              "leave vectors as they are, instead of dividing each by its length");
   command.add_option("--dimensions", options.dimensions, "keep the first N dimensions, before normalisation")
@@ -113,11 +113,11 @@ void add_run_options(CLI::App& command, EmbeddingOptions& options) {
                   "with it")
       ->type_name("NAME")->check(CLI::IsMember({"cpu", "cuda"}))->capture_default_str()->group(group);
   command.add_option("--threads", options.threads, "threads to use. Default: the cores. Results do not depend on it")
-      ->type_name("N")->check(CLI::Range(1, 4096))->group(group);
+      ->type_name("N")->check(decimal())->check(CLI::Range(1, 4096))->group(group);
   command
       .add_option("--batch-tokens", options.batch_tokens,
                   "about so many tokens go through the model together: speed and memory, never results")
-      ->type_name("N")->check(CLI::Range(1, 1 << 24))->capture_default_str()->group(group);
+      ->type_name("N")->check(decimal())->check(CLI::Range(1, 1 << 24))->capture_default_str()->group(group);
   command.add_flag("--quiet", options.quiet, "no progress on standard error")->group(group);
   command.add_flag("--verbose", options.verbose, "print the settings in effect on standard error")->group(group);
 }
@@ -129,7 +129,7 @@ void add_task_options(CLI::App& command, std::vector<std::string>& tasks, Index&
       .add_option("--max-items", max_items,
                   "sample at most N items of each data set (pairs, texts, queries with ten documents each ...), always "
                   "the same ones: minutes in place of hours, and scores to compare with each other alone. 0: all")
-      ->check(CLI::IsMember({0}) | CLI::Range(Index(3), Index(1) << 32))
+      ->check(decimal())->check(CLI::IsMember({0}) | CLI::Range(Index(3), Index(1) << 32))
       ->capture_default_str()
       ->type_name("N");
 }

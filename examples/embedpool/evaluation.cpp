@@ -1,8 +1,11 @@
 #include "evaluation.hpp"
 
+#include <algorithm>
 #include <map>
 
+#include "embedpool/io/mapped_file.hpp"
 #include "command.hpp"
+#include "digest.hpp"
 #include "embedded_table.hpp"
 #include "stop_signal.hpp"
 #include "text_file.hpp"
@@ -20,9 +23,26 @@ io::Json to_json(const io::TaskFolder& folder, const TaskResult& result, const i
           {"item_scores", result.item_scores}, {"embedder", embedder}};
 }
 
-/// The result that is there already; it must be of the same settings.
-io::Json read_result(const std::filesystem::path& file, const io::Json& embedder, Index max_items) {
+/// A number of the contents of a data set's files.
+std::string digest_of(const io::TaskFolder& folder) {
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.directory))
+    if (entry.is_regular_file()) files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  Digest digest;
+  for (const auto& file : files) {
+    digest.add(std::string_view(file.lexically_relative(folder.directory).string()));
+    if (std::filesystem::file_size(file) > 0) digest.add(io::MappedFile::open(file)->bytes());
+  }
+  return digest.text();
+}
+
+/// The result that is there already; it must be of the same settings and data.
+io::Json read_result(const std::filesystem::path& file, const io::Json& embedder, const std::string& data, Index max_items) {
   io::Json result = io::read_json(file);
+  if (!result.is_object()) throw FileError(file.string(), "", "is no result of an evaluation");
+  if (result.value("data", io::Json()) != io::Json(data))
+    throw FileError(file.string(), "data", "is of other data; name another output folder");
   if (result.value("embedder", io::Json()) != embedder)
     throw FileError(file.string(), "embedder", "is of other settings; name another output folder");
   if (result.value("max_items", io::Json(0)) != io::Json(max_items))
@@ -44,10 +64,14 @@ std::vector<io::TaskFolder> chosen_tasks(const std::string& data, const std::vec
   if (tasks.empty()) return all;
   std::vector<io::TaskFolder> chosen;
   for (const std::string& wanted : tasks) {
-    const std::size_t before = chosen.size();
+    bool named = false;
     for (const io::TaskFolder& folder : all)
-      if (wanted == folder.name || wanted == name_of(folder.kind)) chosen.push_back(folder);
-    if (chosen.size() == before) throw FileError(data, "", "has no task or kind of tasks '" + wanted + "'");
+      if (wanted == folder.name || wanted == name_of(folder.kind)) {
+        named = true;
+        const auto same = [&](const io::TaskFolder& other) { return other.directory == folder.directory; };
+        if (std::none_of(chosen.begin(), chosen.end(), same)) chosen.push_back(folder);  // once, however often it is named
+      }
+    if (!named) throw FileError(data, "", "has no task or kind of tasks '" + wanted + "'");
   }
   return chosen;
 }
@@ -68,13 +92,14 @@ std::vector<io::Json> evaluate_tasks(const EmbeddingOptions& options, const Mode
   pass.prepare(settings.reading);
   ThreadPool executor(options.threads);
   std::map<std::string, EmbeddedTable> tables;  // by instruction
-  const io::Json embedder = {{"model", options.model}, {"trained", options.head}, {"calibration", options.calibration},
-                             {"compute", options.compute}, {"settings", io::to_json(settings.config)}};
+  const io::Json embedder = {{"model", model.digest()}, {"learned", learned_digest(settings)}, {"compute", options.compute},
+                             {"settings", io::to_json(settings.config)}};
   std::vector<io::Json> results;
   for (const io::TaskFolder& folder : folders) {
     const std::filesystem::path file = score_file(output, folder);
+    const std::string data = digest_of(folder);
     if (std::filesystem::exists(file)) {  // of a run that was cut off, or of fewer tasks
-      results.push_back(read_result(file, embedder, max_items));
+      results.push_back(read_result(file, embedder, data, max_items));
     } else {
       TaskOptions protocol;
       protocol.most_items = max_items;
@@ -87,6 +112,9 @@ std::vector<io::Json> evaluate_tasks(const EmbeddingOptions& options, const Mode
       const TaskResult result = task.evaluate(texts.embeddings(options.label + folder.name), ExecutorRef(executor));
       results.push_back(to_json(folder, result, embedder));
       results.back()["max_items"] = max_items;
+      results.back()["data"] = data;
+      results.back()["model"] = options.model;  // for people: what counts are the contents
+      results.back()["trained"] = options.head;
       write_text_file(file, results.back().dump(1) + "\n");
     }
     scored(results.back());

@@ -6,6 +6,7 @@
 #include "command.hpp"
 #include "command_line.hpp"
 #include "layers_report.hpp"
+#include "number_checks.hpp"
 
 namespace embedpool::program {
 
@@ -23,7 +24,7 @@ void add_layers_command(CLI::App& program) {
   command
       ->add_option("--similarity-texts", options->similarity_texts,
                    "layers are compared on at most about N texts, the same number of each data set")
-      ->check(CLI::Range(Index(2), Index(1) << 20))
+      ->check(decimal())->check(CLI::Range(Index(2), Index(1) << 20))
       ->capture_default_str()
       ->type_name("N");
   command->add_option("--output", options->output, "folder for layers.html, layers.md, layers.csv and layers.json")

@@ -26,19 +26,15 @@ struct Embedded {
 Embedded embed(const std::string& path, const NearestOptions& options, const Settings& settings, const Model& model,
                ForwardPass& pass, Progress& progress) {
   Embedded result;
-  {
-    TextInput input(path, options.input_format, model.decoder().config().vocabulary);
-    for (InputText text; input.next(text);) {
-      if (!text.text) input.fail(text, "must be a text, to be shown");
-      result.texts.push_back(*text.text);
-    }
-  }
   TextInput input(path, options.input_format, model.decoder().config().vocabulary);
-  TextBatches batches(input, text_encoding(options, settings, model));
+  TextEncoding encoding = text_encoding(options, settings, model);
+  encoding.keep_texts = true;
+  TextBatches batches(input, std::move(encoding));
   Index next = 0;
   for (TextBatch batch; batches.next(batch);) {
     const Matrix<float> vectors = pass.embed(batch.batch, {&settings.reading, 1}).front();
-    if (next == 0) result.vectors.resize(static_cast<Index>(result.texts.size()), vectors.cols());
+    result.vectors.conservativeResize(next + static_cast<Index>(batch.row.size()), vectors.cols());
+    result.texts.insert(result.texts.end(), batch.texts.begin(), batch.texts.end());
     for (const Index row : batch.row) result.vectors.row(next++) = vectors.row(row);
     progress.add(static_cast<Index>(batch.row.size()), batch.batch.segments().rows(), batches.fraction());
   }

@@ -21,6 +21,20 @@ inline CLI::Validator number_check(std::string kind, std::string must, bool (*fi
   };
   return CLI::Validator(problem, std::move(kind));
 }
+/// Refuses an empty value, as an unset variable of a shell leaves it, where it would mean that the flag was not given.
+inline CLI::Validator not_empty() {
+  return CLI::Validator([](const std::string& text) { return text.empty() ? std::string("must not be empty") : std::string(); }, "");
+}
+/// Digits, maybe behind a minus, that do not begin with a zero: CLI11 would read octal numbers.
+inline CLI::Validator decimal() {
+  const auto problem = [](const std::string& text) {
+    const std::string digits = text.substr(text.starts_with('-') ? 1 : 0);
+    if (!digits.empty() && digits.find_first_not_of("0123456789") == std::string::npos && (digits == "0" || digits[0] != '0'))
+      return std::string();
+    return "'" + text + "' must be a whole number in decimal digits";
+  };
+  return CLI::Validator(problem, "");
+}
 /// A whole number that 64 bits hold; CLI11 takes the largest of them for a larger one.
 inline CLI::Validator natural_number() {
   const auto problem = [](const std::string& text) {

@@ -1,8 +1,10 @@
 #include "settings.hpp"
 
 #include <algorithm>
+#include <bit>
 
 #include "embedpool/io/tokenizer/tokenizer.hpp"
+#include "digest.hpp"
 #include "saved_folder.hpp"
 
 namespace embedpool::program {
@@ -33,6 +35,7 @@ io::EmbedderConfig own_settings(const EmbeddingOptions& options, const Model& mo
     throw FileError(own.source, "", "asks for " + own.unsupported + ", which is not supported; say --pooling");
   io::EmbedderConfig config;
   config.model = model.facts();
+  if (model.decoder().config().bidirectional) config.mask = AnyMask::parse("bidirectional");
   config.tokens = own.tokens.value_or(AnyTokens{{{.kind = TokenKind::mean}}});
   pooling_source = own.tokens ? own.source : "the default for models that save no pooling";
   if (own.concatenated && !asked) {
@@ -164,6 +167,22 @@ Settings resolve(const EmbeddingOptions& options, const Model& model) {
 
 Decoder<float> decoder_of(const Settings& settings, const Model& model) {
   return settings.adapter ? merged(model.decoder(), *settings.adapter) : model.decoder();
+}
+
+std::string learned_digest(Settings& settings) {
+  Digest digest;
+  if (settings.adapter)
+    for (const auto& [place, lora] : settings.adapter->entries) {
+      for (const Index number : {static_cast<Index>(place.kind), place.layer, place.expert})
+        digest.add(static_cast<std::uint64_t>(number));
+      digest.add(lora.a);
+      digest.add(lora.b);
+      digest.add(std::uint64_t{std::bit_cast<std::uint32_t>(lora.scale)});
+    }
+  AnyHead::for_each(settings.reading.params, [&](auto&&, const Matrix<float>& tensor) { digest.add(tensor); });
+  if (const auto& calibration = settings.reading.calibration)
+    for (const Matrix<float>* values : {&calibration->mean, &calibration->inverse_scale}) digest.add(*values);
+  return digest.text();
 }
 
 TextEncoding text_encoding(const EmbeddingOptions& options, const Settings& settings, const Model& model) {

@@ -34,6 +34,9 @@ std::map<std::string, std::string> parse_instructions(const std::vector<std::str
 /// The model's decoder, with the adapter merged into it where there is one.
 Decoder<float> decoder_of(const Settings& settings, const Model& model);
 
+/// A number of the adapter, the head's parameters and the calibration: others at the same path have another.
+std::string learned_digest(Settings& settings);
+
 /// How texts become ids under these settings.
 TextEncoding text_encoding(const EmbeddingOptions& options, const Settings& settings, const Model& model);
 

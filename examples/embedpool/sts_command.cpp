@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <memory>
@@ -111,6 +112,8 @@ void sts(const StsOptions& options) {
   std::vector<Row> rows = readings_of(options, model);
   const Settings settings = resolve(options, model);
   const ScoredPairs pairs = ScoredPairs::read(options.pairs);
+  if (std::ranges::all_of(pairs.scores, [&](double score) { return score == pairs.scores.front(); }))
+    throw FileError(options.pairs, "", "all scores are equal: nothing can be ranked like them");
   ForwardPass pass(decoder_of(settings, model), settings.config.mask, AnyCompute::parse(options.compute), options.threads,
                    options.device);
   const bool calibrated = !options.calibration_texts.empty();

@@ -6,6 +6,7 @@ TextBatches::TextBatches(TextInput& input, TextEncoding encoding) : input_(input
 
 bool TextBatches::read() {
   if (!input_.next(text_)) return false;
+  if (encoding_.keep_texts && !text_.text) input_.fail(text_, "must be a text, to be shown");
   try {
     laid_out_ = text_.text ? encoding_.layout.lay_out(*text_.text, encoding_.encode)
                            : encoding_.tokens_layout.lay_out(text_.tokens);
@@ -30,6 +31,7 @@ void TextBatches::place(TextBatch& batch, std::map<Key, Index>& places) {
   if (is_new || !encoding_.merge_equal) batch.batch.add(std::get<0>(place->first), shape);
   batch.row.push_back(place->second);
   batch.ids.push_back(std::move(text_.id));
+  if (encoding_.keep_texts) batch.texts.push_back(std::move(*text_.text));
 }
 
 bool TextBatches::next(TextBatch& batch) {

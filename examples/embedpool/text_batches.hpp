@@ -1,6 +1,7 @@
 #pragma once
 #include <functional>
 #include <map>
+#include <string>
 #include <tuple>
 #include <vector>
 
@@ -16,6 +17,7 @@ struct TextBatch {
   Batch batch{};
   std::vector<Index> row{};      ///< of each input text, in input order: its text in `batch`
   std::vector<io::Json> ids{};   ///< of each input text: what the input calls it
+  std::vector<std::string> texts{};  ///< the input texts, where they are kept
 };
 
 /// How texts become ids.
@@ -27,6 +29,7 @@ struct TextEncoding {
   Index batch_tokens = 1024;
   bool strict = false;               ///< an over-long text is an error, and not cut
   bool merge_equal = true;           ///< equal texts go through the model once
+  bool keep_texts = false;           ///< batches hold the texts themselves; an input of ids is an error then
 };
 
 /// Cuts an input into batches: consecutive texts until `batch_tokens` tokens are reached, so that memory is bounded

@@ -75,7 +75,7 @@ void add_head_options(CLI::App& command, TrainOptions& options) {
   command
       .add_option("--calibration-texts", options.calibration_texts,
                   "how many texts of the data give the centre and scale of each layer's keys before training")
-      ->type_name("N")->check(CLI::Range(2, 1 << 24))->capture_default_str()->group(group);
+      ->type_name("N")->check(decimal())->check(CLI::Range(2, 1 << 24))->capture_default_str()->group(group);
   command
       .add_option("--start-from", options.head,
                   "folder that `embedpool train` wrote: its settings, calibration, head and adapter are where this "

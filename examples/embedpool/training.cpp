@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "command.hpp"
+#include "folder_lock.hpp"
 #include "gpu/require_gpu.hpp"
 #include "training_job.hpp"
 #include "training_recipe.hpp"
@@ -11,10 +12,11 @@
 namespace embedpool::program {
 namespace {
 
-void prepare_folder(const TrainOptions& options) {
+FolderLock prepared_folder(const TrainOptions& options) {
   std::error_code problem;
   std::filesystem::create_directories(options.output, problem);
   if (problem) throw FileError(options.output, "create folder", problem.message());
+  FolderLock lock(options.output);
   const std::filesystem::path folder(options.output);
   for (const char* name : {"checkpoint.safetensors", io::SavedEmbedder::config_name})
     if (!options.resume && std::filesystem::exists(folder / name))
@@ -22,10 +24,11 @@ void prepare_folder(const TrainOptions& options) {
   if (options.resume && std::filesystem::exists(folder / io::SavedEmbedder::config_name) &&
       !std::filesystem::exists(folder / "checkpoint.safetensors"))
     throw FileError(options.output, "checkpoint.safetensors", "is missing: there is no training to go on with; name another folder");
+  return lock;
 }
 
 void run(const TrainOptions& options, const Model& model, const TrainingExamples& examples) {
-  prepare_folder(options);
+  const FolderLock lock = prepared_folder(options);
   TrainingJob job(options, model, examples);
   if (options.verbose) std::fprintf(stderr, "embedpool: settings\n%s", describe(job.settings.config, model).c_str());
   const bool finished = options.freeze_backbone ? train_head(job) : train_backbone(job);
@@ -49,7 +52,7 @@ void train(TrainOptions options, const Model& model) {
   if (!options.freeze_backbone && options.head.empty() && options.head_steps.value_or(0) > 0) {
     TrainOptions first = head_training(options);
     const bool done = std::filesystem::exists(std::filesystem::path(first.output) / io::SavedEmbedder::config_name);
-    if (!options.resume) prepare_folder(options);
+    if (!options.resume) prepared_folder(options);  // refused before the head is trained
     if (!done || !options.resume) run(first, model, {examples.data, std::make_shared<TrainingData>()});
     options.head = first.output;
   }

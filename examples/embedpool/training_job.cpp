@@ -1,12 +1,10 @@
 #include "training_job.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cstdio>
 #include <filesystem>
 
 #include "embedpool/io/peft_adapter_writer.hpp"
-#include "digest.hpp"
 #include "trained_head.hpp"
 
 namespace embedpool::program {
@@ -22,22 +20,6 @@ io::TextLayout cut(io::TextLayout layout, const std::optional<Index>& max_tokens
   const Index most = max_tokens.value_or(64);
   layout.max_tokens = layout.max_tokens > 0 ? std::min(layout.max_tokens, most) : most;
   return layout;
-}
-
-/// Of the adapter, the head and the calibration that a training begins with.
-std::string start_digest(Settings& settings) {
-  Digest digest;
-  if (settings.adapter)
-    for (const auto& [place, lora] : settings.adapter->entries) {
-      for (const Index number : {static_cast<Index>(place.kind), place.layer, place.expert}) digest.add(static_cast<std::uint64_t>(number));
-      digest.add(lora.a);
-      digest.add(lora.b);
-      digest.add(std::uint64_t{std::bit_cast<std::uint32_t>(lora.scale)});
-    }
-  AnyHead::for_each(settings.reading.params, [&](auto&&, const Matrix<float>& tensor) { digest.add(tensor); });
-  if (const auto& calibration = settings.reading.calibration)
-    for (const Matrix<float>* values : {&calibration->mean, &calibration->inverse_scale}) digest.add(*values);
-  return digest.text();
 }
 
 }  // namespace
@@ -64,7 +46,7 @@ TrainingJob::TrainingJob(const TrainOptions& flags, const Model& of_model, const
     if (options.calibrate && !reading.calibration) calibrate();
   }
   reading.head.check(reading.params, width, slots);
-  if (!options.head.empty()) start_ = start_digest(settings);
+  if (!options.head.empty()) start_ = learned_digest(settings);
   if (settings.adapter && options.describes_adapter)
     throw ShapeError("--lora-rank, --lora-alpha, --rslora, --lora-targets and --lora-first-layer contradict --start-from: " +
                      options.head + " has an adapter, which goes on as it is");

@@ -108,8 +108,8 @@ bool run_job(TrainedModel& trained, Index width, TrainingJob& job, TextOf&& text
       StopSignal::requested(), executor);
   progress.finish();
   if (end == RunEnd::interrupted)
-    std::fprintf(stderr, "embedpool: stopped after step %td of %td; the same command with --resume goes on\n",
-                 trainer.steps(), steps);
+    std::fprintf(stderr, "embedpool: stopped after step %td of %td; the same command%s goes on\n", trainer.steps(), steps,
+                 options.stepped ? "" : " with --resume");  // compare, which looks on, always goes on
   return end == RunEnd::finished;
 }
 

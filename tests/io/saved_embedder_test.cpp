@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <fstream>
+
 #include "embedpool/io/saved_pooling.hpp"
 
 using namespace embedpool;
@@ -49,6 +51,32 @@ TEST_CASE("a saved embedder reads back as it was") {
   REQUIRE(read.calibration);
   CHECK(read.calibration->mean == saved.calibration->mean);
   CHECK(read.calibration->inverse_scale == saved.calibration->inverse_scale);
+}
+
+TEST_CASE("a head with parameters needs its file, whatever its options say") {
+  const Folder folder;
+  io::SavedEmbedder saved{example(), {}, {}};
+  saved.head = saved.config.head.init<float>(8, io::SavedEmbedder::slots(saved.config));
+  saved.write(folder.path);
+  const Json good = io::read_json(folder.path / "embedder.json");
+  for (const auto& [type, settings] : {std::pair<const char*, Json>{"layer-mix", Json::object()},
+                                       {"perceiver", {{"latents", 1 << 24}, {"heads", 1 << 24}}},
+                                       {"cross-attention", {{"heads", 0}}}}) {
+    CAPTURE(std::string(type));
+    Json bad = good;
+    bad["head"] = {{"type", type}, {"settings", settings}, {"file", ""}};
+    std::ofstream(folder.path / "embedder.json") << bad.dump();
+    CHECK_THROWS_WITH_AS(io::SavedEmbedder::read(folder.path), doctest::Contains("head.file"), FileError);
+  }
+}
+
+TEST_CASE("a prompt that is no text is refused before anything is written") {
+  const Folder folder;
+  io::SavedEmbedder saved{example(), {}, {}};
+  saved.head = saved.config.head.init<float>(8, io::SavedEmbedder::slots(saved.config));
+  saved.config.prompts["query"] = "\xff";
+  CHECK_THROWS_WITH_AS(saved.write(folder.path), doctest::Contains("embedder.json"), FileError);
+  CHECK(std::filesystem::is_empty(folder.path));
 }
 
 TEST_CASE("every key of a saved embedder is needed, typed, bounded, and no other is taken") {
@@ -120,13 +148,13 @@ TEST_CASE("what sentence-transformers saved is read, and what cannot be followed
   write("sentence_bert_config.json", {{"max_seq_length", 128}});
   write("1_Pooling/config.json", {{"pooling_mode_weightedmean_tokens", true}, {"include_prompt", false}});
   const io::SavedPooling saved = io::sentence_transformers_pooling(folder.path);
-  CHECK(saved.tokens->to_string() == "weighted-mean@text");
+  CHECK(saved.tokens->to_string() == "weighted-mean@after-prompt");
   CHECK(saved.normalized == true);
   CHECK(saved.max_tokens == 128);
   CHECK(saved.unsupported == "");
   write("1_Pooling/config.json", {{"pooling_mode", "lasttoken"}});
   CHECK(io::sentence_transformers_pooling(folder.path).tokens->to_string() == "last");
-  write("1_Pooling/config.json", Json::object());
+  write("1_Pooling/config.json", {{"pooling_mode", "crown"}});
   CHECK_THROWS_WITH_AS(io::sentence_transformers_pooling(folder.path), doctest::Contains("config.json"), FileError);
   write("modules.json", Json::array({module("Pooling", "../elsewhere")}));
   CHECK_THROWS_WITH_AS(io::sentence_transformers_pooling(folder.path), doctest::Contains("path"), FileError);

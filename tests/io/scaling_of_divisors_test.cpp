@@ -38,7 +38,8 @@ TEST_CASE("a llama3 scaling of any numbers, of heads of any width, is found as o
     for (const Index values : {4, 8, 16, 128})
       for (const double factor : {1.5, 8.0, 31.7})
         for (const double positions : {50.0, 96.0, 5000.0})
-          for (const auto& [low, high] : {std::pair{1.0, 4.0}, {2.0, 8.0}, {0.5, 32.0}}) {
+          for (const auto& factors : {std::pair{1.0, 4.0}, {2.0, 8.0}, {0.5, 32.0}}) {
+            const double low = factors.first, high = factors.second;
             CAPTURE(theta);
             CAPTURE(values);
             CAPTURE(factor);

@@ -54,7 +54,7 @@ TEST_CASE("every pooling flag and every pooling name asks for its reader") {
     CHECK(readers(flags) == reader);
     CHECK(readers({{"pooling_mode", name}}) == reader);
     CHECK(readers({{"pooling_mode", Json::array({name})}}) == reader);
-    CHECK(readers({{"pooling_mode", name}, {"include_prompt", false}}) == std::string(reader) + "@text");
+    CHECK(readers({{"pooling_mode", name}, {"include_prompt", false}}) == std::string(reader) + "@after-prompt");
   }
 }
 
@@ -64,14 +64,17 @@ TEST_CASE("several flags are joined in the order of the library that saves them,
   CHECK(readers({{"pooling_mode", "max"}, {"pooling_mode_cls_token", true}}) == "max");  // the newer key counts
 }
 
-TEST_CASE("pooling configurations without a known mode are refused with file, key and value") {
+TEST_CASE("a pooling configuration without a mode is the mean, as in the library that saves it") {
+  CHECK(readers({{"embedding_dimension", 8}}) == "mean");
+  CHECK(readers({{"pooling_mode_mean_tokens", false}, {"pooling_mode_cls_token", false}}) == "mean");
+}
+
+TEST_CASE("pooling configurations of an unknown mode are refused with file, key and value") {
   const auto refused = [](const Json& config, const char* cause) {
     CAPTURE(config.dump());
     CHECK_THROWS_WITH_AS(readers(config), doctest::Contains(cause), FileError);
     CHECK_THROWS_WITH_AS(readers(config), doctest::Contains("1_Pooling/config.json"), FileError);
   };
-  refused(Json::object(), "pooling_mode: names no pooling");
-  refused({{"pooling_mode_mean_tokens", false}}, "names no pooling");
   refused({{"pooling_mode", "median"}}, "median");
   refused({{"pooling_mode", "median"}, {"pooling_mode_cls_token", true}}, "median");  // no falling back
   refused({{"pooling_mode", {"mean", 3}}}, "3");

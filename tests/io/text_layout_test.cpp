@@ -45,6 +45,10 @@ TEST_CASE("the text's own tokens lie between prompt and rest, behind what is pre
   CHECK(result.shape.text == Interval{4, 7});
   CHECK(result.shape.second_copy == 4);
   CHECK(result.shape.tokens == 13);
+  CHECK(result.shape.prompt_end == 4);
+  const auto bare = lay_out({PromptTemplate::parse("{text} out"), {7}, {8, 9}}, "abc");
+  CHECK(bare.shape.text == Interval{1, 4});
+  CHECK(bare.shape.prompt_end == 0);  // what is prepended is no prompt
 }
 
 TEST_CASE("a token that straddles an edge of the text belongs to the text") {

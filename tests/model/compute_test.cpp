@@ -6,6 +6,7 @@
 #include "embedpool/core/half.hpp"
 #include "embedpool/core/matrix.hpp"
 #include "embedpool/core/thread_pool.hpp"
+#include "embedpool/model/lora_adapter.hpp"
 #include "embedpool/nn/any_compute.hpp"
 #include "embedpool/nn/packed_compute.hpp"
 #include "embedpool/testing/shuffled_executor.hpp"
@@ -183,5 +184,13 @@ TEST_CASE("weights packed beforehand give the bits of weights decoded on the way
     const PackedCompute<float> packed(decoder.weights().blocks, serial);
     CHECK(states(decoder.with_compute(packed), texts) == states(decoder, texts));
     CHECK(states(decoder.with_compute(PackedCompute<float>{}), texts) == states(decoder, texts));  // nothing packed
+
+    LoraAdapter<float> adapter;  // of a map that is packed together with another
+    const auto [rows, cols] = tensor_shape(DecoderTensor::up, decoder.config());
+    const Index expert = decoder.config().experts > 0 ? 0 : -1;
+    adapter.entries.push_back({{DecoderTensor::up, 0, expert}, {Matrix<float>::Ones(1, cols), Matrix<float>::Ones(rows, 1), 0.5f}});
+    const auto adapted = merged(decoder, adapter);
+    CHECK(states(adapted.with_compute(packed), texts) == states(adapted, texts));
+    CHECK(states(adapted, texts) != states(decoder, texts));
   }
 }

@@ -102,6 +102,18 @@ TEST_CASE("names are understood with and without the prefix of the language mode
   }, [](const std::filesystem::path& path) { CHECK(io::load_decoder(path).layers() > 0); });
 }
 
+TEST_CASE("a model says that it was trained bidirectionally") {
+  const auto bidirectional = [](auto&& change) {
+    bool found = false;
+    with_changed_model("qwen2", change, nothing, [&](const auto& path) { found = io::load_decoder(path).config().bidirectional; });
+    return found;
+  };
+  CHECK_FALSE(bidirectional(nothing));
+  CHECK_FALSE(bidirectional([](Json& c) { c["is_causal"] = true, c["use_bidirectional_attention"] = nullptr; }));
+  CHECK(bidirectional([](Json& c) { c["is_causal"] = false; }));
+  CHECK(bidirectional([](Json& c) { c["use_bidirectional_attention"] = true; }));
+}
+
 TEST_CASE("a window is that of the layers that have it") {
   const auto window = [](const std::string& model, auto&& change) {
     Index found = -1;
@@ -113,5 +125,9 @@ TEST_CASE("a window is that of the layers that have it") {
   CHECK(window("qwen2", [](Json& c) { c["use_sliding_window"] = true, c["max_window_layers"] = 0; }) == 16);
   CHECK(window("mistral", [](Json& c) { c["sliding_window"] = 5; }) == 5);
   CHECK(window("mistral", [](Json& c) { c["sliding_window"] = nullptr; }) == 0);
+  CHECK(window("mistral", [](Json& c) { c.erase("sliding_window"); }) == 4096);  // the defaults of transformers
+  CHECK(window("qwen2", [](Json& c) { c["use_sliding_window"] = true, c.erase("sliding_window"), c["max_window_layers"] = 0; }) == 4096);
+  CHECK(window("qwen2", [](Json& c) { c["use_sliding_window"] = true, c.erase("max_window_layers"); }) == 0);  // from layer 28 on
+  CHECK(window("llama", [](Json& c) { c["sliding_window"] = 5; }) == 0);
   CHECK(window("mistral", [](Json& c) { c["layer_types"] = Json::array({"full_attention", "full_attention", "full_attention"}); }) == 0);
 }

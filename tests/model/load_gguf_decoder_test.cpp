@@ -76,6 +76,7 @@ TEST_CASE("a GGUF file that is no decoder we know, or contradicts itself, is ref
   refused_gguf(Gguf("llama-f32").replace("token_embd.weight", "token_umbd.weight"), {"token_embd.weight", "missing"});
   refused_gguf(Gguf("qwen2-mixed").replace("blk.1.attn_v.bias", "blk.1.attn_w.bias"), {"blk.1.attn_v.bias", "missing"});
   refused_gguf(Gguf("qwen3-mixed").replace("blk.0.attn_k_norm", "blk.0.attn_x_norm"), {"blk.0.attn_k_norm", "missing"});
+  refused_gguf(Gguf("qwen2-mixed").replace("blk.0.attn_q.bias", "blk.0.ffn_up.bias"), {"blk.0.ffn_up.bias", "not supported"});
 
   // A tensor entry: name, dimensions (u32), extents (u64 each), type (u32), offset.
   Gguf unknown_type("llama-f32");

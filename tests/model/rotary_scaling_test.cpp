@@ -4,7 +4,9 @@
 
 #include <vector>
 
+#include "embedpool/io/gguf_decoder_config.hpp"
 #include "embedpool/io/hugging_face_rotary.hpp"
+#include "io/tokenizer/gguf_metadata.hpp"
 
 using namespace embedpool;
 
@@ -87,4 +89,21 @@ TEST_CASE("yarn's amplitude and length come from the configuration, or from what
   CHECK(!full.whole_indices);
   const auto two = read(start + R"(, "mscale": 2, "mscale_all_dim": 0.5}})").scaling;
   CHECK(two.amplitude == doctest::Approx((0.2 * std::log(4.0) + 1) / (0.05 * std::log(4.0) + 1)));
+}
+
+TEST_CASE("a GGUF file that names a factor and no kind means linear, its newer key counts, and a factor of 0 is none") {
+  const auto scaling = [](const testing::GgufMetadata& metadata) {
+    const std::string bytes = metadata.bytes();
+    return io::detail::read_rotary_scaling(testing::GgufMetadata::read(bytes), "llama.");
+  };
+  using File = testing::GgufMetadata;
+  CHECK(scaling(File{}).kind == RotaryScalingKind::none);
+  for (const char* key : {"llama.rope.scaling.factor", "llama.rope.scale_linear"}) {
+    const RotaryScaling linear = scaling(File{}.real(key, 4));
+    CHECK(linear.kind == RotaryScalingKind::linear);
+    CHECK(linear.factor == 4);
+  }
+  CHECK(scaling(File{}.real("llama.rope.scaling.factor", 4).real("llama.rope.scale_linear", 2)).factor == 4);
+  CHECK(scaling(File{}.real("llama.rope.scaling.factor", 0)).factor == 1);
+  CHECK(scaling(File{}.text("llama.rope.scaling.type", "none").real("llama.rope.scaling.factor", 4)).kind == RotaryScalingKind::none);
 }

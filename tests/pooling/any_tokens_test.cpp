@@ -76,8 +76,14 @@ TEST_CASE("skipping counts from the start of the input and keeps the view's last
   CHECK(own.shown({9, {6, 9}, 6}) == Interval{6, 9});
 }
 
+TEST_CASE("all but the prompt is what stands behind it, or everything where there is none") {
+  const TokenChoice rest{TokenKind::mean, TokenView::after_prompt, 0};
+  CHECK(rest.shown({12, {3, 11}, 3, 3}) == Interval{3, 12});
+  CHECK(rest.shown({12, {1, 11}, 1, 0}) == Interval{0, 12});
+}
+
 TEST_CASE("names survive being written and read again") {
-  for (const std::string names : {"last", "last,mean@text", "max@second-copy@skip:3,all", "last@prompt,mean"}) {
+  for (const std::string names : {"last", "last,mean@text", "max@second-copy@skip:3,all", "last@prompt,mean@after-prompt"}) {
     CAPTURE(names);
     CHECK(AnyTokens::parse(names).to_string() == names);
   }

@@ -62,6 +62,17 @@ TEST_CASE("a calibration records what it was made with, and embed takes it over"
   CHECK(adopted.output == repeated.output);
 }
 
+TEST_CASE("a calibration takes the place of another, and never that of something trained") {
+  const Fixture fixture;
+  REQUIRE(fixture.calibrate().status == 0);
+  CHECK(fixture.calibrate({"--pooling", "last"}).status == 0);
+  auto config = nlohmann::json::parse(read_file(fixture.folder / "saved/embedder.json"));
+  config["adapter"] = true;
+  fixture.folder.write("saved/embedder.json", config.dump());
+  check_refused(fixture.calibrate(), {"embedder.json", "trained embedder"});
+  CHECK(nlohmann::json::parse(read_file(fixture.folder / "saved/embedder.json")) == config);
+}
+
 TEST_CASE("a flag that contradicts a calibration is refused by name") {
   const Fixture fixture;
   REQUIRE(fixture.calibrate({"--prompt", "p ", "--append-eos"}).status == 0);

@@ -174,6 +174,16 @@ TEST_CASE("a saved sentence-transformers pooling is followed") {
                            {"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"}])");
   fixture.folder.write("model/1_Pooling/config.json", R"({"pooling_mode_lasttoken": true, "include_prompt": true})");
   CHECK(fixture.vectors("text\n") == fixture.vectors("text\n", {"--pooling", "last", "--no-normalize"}));
+  fixture.folder.write("model/1_Pooling/config.json", R"({"pooling_mode_mean_tokens": true, "include_prompt": false})");
+  const std::vector<std::string> ends{"--append-eos", "--no-normalize"};  // the end is pooled, too
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.end(), ends.begin(), ends.end());
+    return fixture.vectors("text\n", more);
+  };
+  CHECK(with({}) == with({"--pooling", "mean"}));
+  CHECK(with({"--prompt", "say: "}) == with({"--prompt", "say: ", "--pooling", "mean@after-prompt"}));
+  CHECK(with({"--prompt", "say: "}) != with({"--prompt", "say: ", "--pooling", "mean@text"}));
+  CHECK(with({"--prompt", "say: "}) != with({"--prompt", "say: ", "--pooling", "mean"}));
   fixture.folder.write("model/1_Pooling/config.json",
                        R"({"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": true})");
   const auto both = fixture.vectors("text\n").front();
@@ -181,6 +191,17 @@ TEST_CASE("a saved sentence-transformers pooling is followed") {
   const auto mean = fixture.vectors("text\n", {"--pooling", "mean"}).front();
   expected.insert(expected.end(), mean.begin(), mean.end());
   CHECK(both == expected);
+}
+
+TEST_CASE("a model that says it is bidirectional is read so, unless a flag says otherwise") {
+  const Fixture fixture;
+  const auto causal = fixture.vectors("some text\n");
+  auto config = nlohmann::json::parse(read_file(fixture.folder / "model/config.json"));
+  config["is_causal"] = false;
+  fixture.folder.write("model/config.json", config.dump());
+  CHECK(fixture.vectors("some text\n") == fixture.vectors("some text\n", {"--mask", "bidirectional"}));
+  CHECK(fixture.vectors("some text\n", {"--mask", "causal"}) == causal);
+  CHECK(fixture.vectors("some text\n") != causal);
 }
 
 TEST_CASE("--compute chooses the arithmetic: close vectors for quantised weights, the same for floats where it has none") {

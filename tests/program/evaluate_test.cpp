@@ -37,15 +37,31 @@ TEST_CASE("every data set of a folder is scored, and a query finds the document 
   CHECK(table.find("| **all** | mean of 3 |") != std::string::npos);
 }
 
-TEST_CASE("tasks that are there are not done again, and never mixed with other settings") {
+TEST_CASE("tasks that are there are not done again, and never mixed with other settings, models or data") {
   const Fixture fixture;
   REQUIRE(fixture.evaluate("scores", {"--tasks", "sts"}).status == 0);
   CHECK(!std::filesystem::exists(fixture.folder / "scores/retrieval"));
-  fixture.write("sts/Pairs/test.tsv", "no table any more\n");  // it would be refused if it were read
+  auto marked = fixture.json("scores/sts/Pairs.json");
+  marked["main_score"] = 0.12345;  // would be another number if it were scored again
+  fixture.folder.write("scores/sts/Pairs.json", marked.dump());
   REQUIRE(fixture.evaluate("scores").status == 0);
-  const Outcome other = fixture.evaluate("scores", {"--pooling", "last"});
-  CHECK(other.status == 2);
-  CHECK(other.error.find("other settings") != std::string::npos);
+  CHECK(fixture.json("scores/sts/Pairs.json").at("main_score") == 0.12345);
+  check_refused(fixture.evaluate("scores", {"--pooling", "last", "--quiet"}), {"Pairs.json", "other settings"});
+
+  const std::string pairs = read_file(std::filesystem::path(fixture.data) / "sts/Pairs/test.tsv");
+  fixture.write("sts/Pairs/test.tsv", pairs + "5\tone\tone\n");
+  check_refused(fixture.evaluate("scores", {"--quiet"}), {"Pairs.json", "other data"});
+  fixture.write("sts/Pairs/test.tsv", pairs);
+  write_llama(fixture.model, {}, 99);
+  check_refused(fixture.evaluate("scores", {"--quiet"}), {"other settings"});
+  fixture.folder.write("scores/sts/Pairs.json", "[]");
+  check_refused(fixture.evaluate("scores", {"--quiet", "--tasks", "sts"}), {"Pairs.json", "no result"});
+}
+
+TEST_CASE("a data set that is named twice is one") {
+  const Fixture fixture;
+  REQUIRE(fixture.evaluate("scores", {"--tasks", "sts", "Pairs", "sts"}).status == 0);
+  CHECK(read_file(fixture.folder / "scores/results.md").find("| mean of 1 |") != std::string::npos);
 }
 
 TEST_CASE("unknown tasks and bad data are refused by name") {

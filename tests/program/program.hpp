@@ -200,4 +200,18 @@ inline void write_byte_tokenizer(const std::filesystem::path& folder, bool closi
   std::ofstream(folder / "tokenizer_config.json") << R"({"bos_token": "<s>", "eos_token": "</s>"})";
 }
 
+/// Status 2, nothing on standard output, and one line of the agreed form that holds every part.
+inline void check_refused(const Outcome& outcome, const std::vector<std::string>& parts) {
+  CAPTURE(outcome.error);
+  CHECK(outcome.status == 2);
+  CHECK(outcome.output == "");
+  CHECK(outcome.error.starts_with("embedpool: error: "));
+  CHECK(outcome.error.ends_with("\n"));
+  CHECK(std::count(outcome.error.begin(), outcome.error.end(), '\n') == 1);
+  for (const std::string& part : parts) {
+    CAPTURE(part);
+    CHECK(outcome.error.find(part) != std::string::npos);
+  }
+}
+
 }  // namespace embedpool::test

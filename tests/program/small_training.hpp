@@ -61,12 +61,6 @@ struct Fixture {
   std::string bytes(const std::string& name, const std::string& file) const { return read_file(folder / (name + "/" + file)); }
 };
 
-inline void check_refused(const Outcome& outcome, const std::vector<std::string>& parts) {
-  CAPTURE(outcome.error);
-  CHECK(outcome.status == 2);
-  for (const std::string& part : parts) CHECK(outcome.error.find(part) != std::string::npos);
-}
-
 inline std::vector<nlohmann::json> lines_of(const std::string& jsonl) {
   std::vector<nlohmann::json> lines;
   std::istringstream stream(jsonl);

@@ -1,3 +1,7 @@
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include "program/small_training.hpp"
 
 using namespace embedpool;
@@ -70,6 +74,16 @@ TEST_CASE("a training goes on where everything is as it was, and the first thing
 
   std::filesystem::remove(fixture.folder / "model/checkpoint.safetensors");
   check_refused(fixture.train_head("model", {"--steps", "2", "--resume"}), {"checkpoint.safetensors", "no training to go on with"});
+}
+
+TEST_CASE("a folder that another training writes to is left alone") {
+  const Fixture fixture;
+  std::filesystem::create_directories(fixture.folder / "busy");
+  const int other = open(fixture.out("busy").c_str(), O_RDONLY | O_DIRECTORY);
+  REQUIRE(flock(other, LOCK_EX) == 0);
+  check_refused(fixture.train_head("busy", {"--steps", "1"}), {"busy", "another training is writing"});
+  close(other);
+  CHECK(fixture.train_head("busy", {"--steps", "1"}).status == 0);
 }
 
 TEST_CASE("kept keys are of one model and one start, wherever these lie") {

@@ -34,11 +34,13 @@ constexpr Interval hull(Interval a, Interval b) noexcept {
 ///   0             text.begin              text.end                    tokens
 ///
 /// `second_copy` is the first token of the second copy when the template repeats the text (echo embeddings,
-/// arXiv 2402.15449), else text.begin. Valid: 0 <= text.begin <= second_copy <= text.end <= tokens, tokens >= 1.
+/// arXiv 2402.15449), else text.begin. `prompt_end` is text.begin where a prompt stands before the text, with what is in
+/// front of it, and 0 where there is none. Valid: 0 <= text.begin <= second_copy <= text.end <= tokens, tokens >= 1.
 struct TextShape {
   Index tokens = 0;
   Interval text{};
   Index second_copy = 0;
+  Index prompt_end = 0;
 
   /// A bare text: no prompt, nothing appended.
   static constexpr TextShape bare(Index tokens) noexcept { return {tokens, {0, tokens}, 0}; }
@@ -48,7 +50,7 @@ struct TextShape {
 /// the view. Requires  view lies in [0, tokens) and is not empty
 constexpr TextShape narrowed(const TextShape& shape, Interval view) noexcept {
   const auto cut = [&](Index position) { return std::clamp(position, view.begin, view.end) - view.begin; };
-  return {view.size(), {cut(shape.text.begin), cut(shape.text.end)}, cut(shape.second_copy)};
+  return {view.size(), {cut(shape.text.begin), cut(shape.text.end)}, cut(shape.second_copy), cut(shape.prompt_end)};
 }
 
 }  // namespace embedpool

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <thread>
 #include <type_traits>
@@ -26,10 +27,14 @@ namespace embedpool {
 /// One call at a time. Threads of an engine that embed at once take a pool each, or a SerialExecutor.
 class ThreadPool {
  public:
-  /// `threads` counts the calling thread; 0: as many as the process may run at once.
+  /// `threads` counts the calling thread; 0: as many as the process may run at once. Where the system gives fewer, workers()
+  /// says so: results are the same.
   explicit ThreadPool(Index threads = 0) {
     if (threads <= 0) threads = std::max<Index>(1, static_cast<Index>(std::thread::hardware_concurrency()));
-    for (Index worker = 1; worker < threads; ++worker) threads_.emplace_back([this, worker] { serve(worker); });
+    try {
+      for (Index worker = 1; worker < threads; ++worker) threads_.emplace_back([this, worker] { serve(worker); });
+    } catch (const std::exception&) {  // no more threads, or no memory for their list
+    }
   }
   ~ThreadPool() {
     stop_.store(true);

@@ -21,9 +21,10 @@ inline RotaryScaling read_rotary_scaling(const GgufFile& file, const std::string
   RotaryScaling scaling;
   const std::string key = prefix + "rope.scaling.";
   const std::string older = prefix + "rope.scale_linear";
-  const std::string kind = file.string_or(key + "type", file.has(older) ? "linear" : "none");
-  scaling.factor = gguf_positive_or(file, file.has(older) ? older : key + "factor", 1);
+  const std::string factor = file.has(key + "factor") || !file.has(older) ? key + "factor" : older;
+  const std::string kind = file.string_or(key + "type", file.has(factor) ? "linear" : "none");
   if (kind == "none") return {};
+  scaling.factor = file.number_or(factor, 1) == 0 ? 1 : gguf_positive_or(file, factor, 1);  // 0 says nothing, as in llama.cpp
   if (kind == "linear") {
     scaling.kind = RotaryScalingKind::linear;
   } else if (kind == "yarn") {
@@ -97,6 +98,10 @@ inline DecoderConfig gguf_decoder_config(const GgufFile& file) {
 
   decoder.query_key_value_bias = type == "qwen2" || file.find("blk.0.attn_q.bias") != nullptr;
   decoder.output_bias = file.find("blk.0.attn_output.bias") != nullptr;
+  for (const char* map : {"gate", "up", "down"})
+    if (const Tensor* bias = file.find("blk.0.ffn_" + std::string(map) + ".bias"))
+      bias->fail("biases of the feed-forward are not supported");
+  decoder.bidirectional = !file.boolean_or(prefix + "attention.causal", true);
   decoder.query_key_norm = type == "qwen3";
   decoder.rotary_style = type == "llama" ? RotaryStyle::interleaved : RotaryStyle::halves;
   if (type == "gemma") {

@@ -67,6 +67,7 @@ inline void require_stated(const DecoderConfig& wanted, const Json& json, const 
   require("bias of the attention's output", made.output_bias == wanted.output_bias);
   require("norm of query and key", made.query_key_norm == wanted.query_key_norm);
   require("sliding window", made.sliding_window == wanted.sliding_window);
+  require("mask", made.bidirectional == wanted.bidirectional);
   require("activation", made.activation == wanted.activation);
   require("norm epsilon", near(made.norm_epsilon, wanted.norm_epsilon));
   require("embedding scale", near(made.embedding_scale, wanted.embedding_scale));
@@ -118,6 +119,7 @@ inline Json hugging_face_config(const GgufFile& file, Format format) {
   if (decoder.architecture == "gemma") config["hidden_activation"] = config["hidden_act"];
   config["attention_bias"] = decoder.architecture != "qwen2" && decoder.output_bias;
   if (window) config["sliding_window"] = decoder.sliding_window;
+  if (decoder.bidirectional) config["is_causal"] = false;
   if (decoder.architecture.starts_with("qwen")) {
     config["use_sliding_window"] = window;
     config["max_window_layers"] = window ? 0 : decoder.layers;

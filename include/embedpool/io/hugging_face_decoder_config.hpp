@@ -1,5 +1,6 @@
 #pragma once
 #include <string>
+#include <utility>
 
 #include "embedpool/io/hugging_face_rotary.hpp"
 #include "embedpool/model/decoder_config.hpp"
@@ -17,12 +18,17 @@ inline GateActivation read_activation(const JsonObject& config, std::string_view
   config.fail(key, "'" + name + "' is not supported (silu, gelu, gelu_pytorch_tanh)");
 }
 
-/// The causal window that every layer has, 0 for none. Errors: FileError when only some layers have it.
+/// The causal window that every layer has, 0 for none, with the defaults of transformers: models of type mistral and qwen
+/// have one of 4,096 where the key is missing (null says that there is none), others than these and mixtral never have one.
+/// Errors: FileError when only some layers have it.
 inline Index read_window(const JsonObject& config, const DecoderConfig& decoder) {
   constexpr Index longest = Index(1) << 40;
-  const bool off = decoder.architecture.starts_with("qwen") && !config.boolean_or("use_sliding_window", false);
-  if (off || !config.has("sliding_window")) return 0;
-  const Index window = config.integer("sliding_window", 1, longest);
+  const bool qwen = decoder.architecture.starts_with("qwen"), mistral = decoder.architecture == "mistral";
+  if (!qwen && !mistral && decoder.architecture != "mixtral") return 0;
+  if (qwen && !config.boolean_or("use_sliding_window", false)) return 0;
+  const bool missing = !config.json().contains("sliding_window") && (qwen || mistral);
+  if (!missing && !config.has("sliding_window")) return 0;
+  const Index window = missing ? 4096 : config.integer("sliding_window", 1, longest);
   Index full = 0;  // layers without the window
   if (config.has("layer_types")) {
     const Json& types = config.at("layer_types");
@@ -33,8 +39,8 @@ inline Index read_window(const JsonObject& config, const DecoderConfig& decoder)
         config.fail("layer_types", type.dump().substr(0, 80) + " is not supported");
       full += type == "full_attention";
     }
-  } else if (decoder.architecture.starts_with("qwen")) {
-    full = std::min(decoder.layers, config.integer_or("max_window_layers", 0, 0, longest));
+  } else if (qwen) {
+    full = std::min(decoder.layers, config.integer_or("max_window_layers", 28, 0, longest));
   }
   if (full != 0 && full != decoder.layers)
     config.fail("sliding_window", "layers with and without a window in one model are not supported");
@@ -87,6 +93,9 @@ inline DecoderConfig hugging_face_decoder_config(const JsonObject& config) {
     decoder.experts_per_token = config.integer("num_experts_per_tok", 1, decoder.experts);
   }
   decoder.sliding_window = detail::read_window(config, decoder);
+  // What embedding models that were trained bidirectionally say, by either name.
+  for (const auto& [key, says] : {std::pair{"is_causal", false}, {"use_bidirectional_attention", true}})
+    if (config.has(key) && config.at(key) == Json(says)) decoder.bidirectional = true;
 
   const HuggingFaceRotary rotary = read_rotary(config, mixtral ? 1e6 : 1e4);
   decoder.rotary_amplitude = rotary.scaling.amplitude;

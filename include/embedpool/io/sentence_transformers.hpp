@@ -62,10 +62,13 @@ inline TokenKind sentence_transformers_kind(const JsonObject& config, const Json
 /// The readers that the config.json of a Pooling module asks for; several stand side by side in the embedding, in this
 /// order. `pooling_mode` (a name or a list of names) counts where it stands beside the older flags.
 ///
-/// Errors  FileError naming file, key and cause: no mode at all, an unknown name, values of the wrong type
+/// Without any mode it is the mean. With include_prompt false, tokens of the prompt are left out; positions of weightedmean
+/// then count from the first token behind it, not from the start of the input.
+///
+/// Errors  FileError naming file, key and cause: an empty list of modes, an unknown name, values of the wrong type
 /// Source  sentence-transformers, sentence_transformer/modules/pooling.py
 inline AnyTokens sentence_transformers_readers(const JsonObject& config) {
-  const TokenView view = config.boolean_or("include_prompt", true) ? TokenView::whole : TokenView::text;
+  const TokenView view = config.boolean_or("include_prompt", true) ? TokenView::whole : TokenView::after_prompt;
   AnyTokens tokens{{}};
   const auto add = [&](TokenKind kind) { tokens.readers.push_back({.kind = kind, .view = view}); };
   if (config.has("pooling_mode")) {
@@ -78,6 +81,7 @@ inline AnyTokens sentence_transformers_readers(const JsonObject& config) {
   } else {
     for (const auto& mode : detail::sentence_transformers_modes)
       if (config.boolean_or(mode.flag, false)) add(mode.kind);
+    if (tokens.readers.empty()) add(TokenKind::mean);
   }
   if (tokens.readers.empty()) config.fail("pooling_mode", "names no pooling that is known");
   return tokens;

@@ -19,7 +19,8 @@ inline std::string sentence_transformers_obstacle(const EmbedderConfig& config, 
   const auto& readers = config.tokens.readers;
   if (!std::holds_alternative<Causal>(config.mask.choice)) return "the mask " + config.mask.to_string();
   if (config.layers != "last") return "the layers " + config.layers;
-  const bool known = readers.size() == 1 && readers[0].skip_first == 0 && readers[0].view == TokenView::whole &&
+  const bool known = readers.size() == 1 && readers[0].skip_first == 0 &&
+                     (readers[0].view == TokenView::whole || readers[0].view == TokenView::after_prompt) &&
                      std::any_of(std::begin(detail::sentence_transformers_modes),
                                  std::end(detail::sentence_transformers_modes),
                                  [&](const auto& mode) { return mode.kind == readers[0].kind; });
@@ -50,7 +51,8 @@ inline void write_sentence_transformers(const EmbedderConfig& config, const std:
     return Json{{"idx", number}, {"name", std::to_string(number)}, {"path", path},
                 {"type", "sentence_transformers.models." + kind}};
   };
-  Json pooling = {{"word_embedding_dimension", config.model.width}, {"include_prompt", true}};
+  Json pooling = {{"word_embedding_dimension", config.model.width}, 
+                  {"include_prompt", config.tokens.readers[0].view == TokenView::whole}};
   for (const auto& mode : detail::sentence_transformers_modes)
     pooling[mode.flag] = mode.kind == config.tokens.readers[0].kind;
   Json modules = Json::array({module(0, "Transformer", ""), module(1, "Pooling", "1_Pooling")});

@@ -118,7 +118,8 @@ struct TextLayout {
     ids.insert(ids.begin(), prepended.begin(), prepended.end());
     ids.insert(ids.end(), appended.begin(), appended.end());
     const Index tokens = static_cast<Index>(ids.size());
-    return {std::move(ids), {tokens, {text.begin + shift, text.end + shift}, last_copy + shift}, truncated};
+    const Index prompt_end = text.begin > 0 ? text.begin + shift : 0;
+    return {std::move(ids), {tokens, {text.begin + shift, text.end + shift}, last_copy + shift, prompt_end}, truncated};
   }
 
   [[noreturn]] void no_room() const {

@@ -38,6 +38,9 @@ struct DecoderConfig {
   /// mask it is given and nothing else; this is for those who choose the mask (Embedder, the program).
   Index sliding_window = 0;
 
+  /// Whether the model was trained without the causal mask; like the window, for those who choose the mask.
+  bool bidirectional = false;
+
   Index experts = 0;            ///< 0: a dense feed-forward; else each token goes through some of them (Mixtral)
   Index experts_per_token = 0;
 

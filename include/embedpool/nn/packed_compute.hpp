@@ -1,6 +1,8 @@
 #pragma once
+#include <map>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 
 #include "embedpool/nn/compute.hpp"
 #include "embedpool/nn/feed_forward.hpp"
@@ -12,7 +14,8 @@ namespace embedpool {
 /// product of few rows does not repay. Costs all weights in S a second time: for few texts at a time, where memory is no
 /// matter.
 ///
-/// Copies share the packed weights. Weights that were not packed are decoded as they are met.
+/// Copies share the packed weights. Weights that were not packed are decoded as they are met. They are known by where they
+/// lie: the weights that were packed outlive this.
 template <Real S>
 class PackedCompute {
  public:
@@ -26,7 +29,7 @@ class PackedCompute {
       for (const WeightView* w : {&attention.query, &attention.key, &attention.value, &attention.output})
         packed_->maps.try_emplace(w->data, *w, executor);
       for (const GatedWeights& gated : block.feed_forward.experts) {
-        packed_->gated.try_emplace(gated.gate.data, gated.gate, gated.up, executor);
+        packed_->gated.try_emplace({gated.gate.data, gated.up.data}, gated.gate, gated.up, executor);
         packed_->maps.try_emplace(gated.down.data, gated.down, executor);
       }
     }
@@ -46,7 +49,7 @@ class PackedCompute {
   }
   template <class Activation, Executor E>
   void gated(Rows<const S> x, const WeightView& gate, const WeightView& up, Rows<S> y, E& executor) const {
-    const auto found = packed_->gated.find(gate.data);
+    const auto found = packed_->gated.find({gate.data, up.data});
     if (found != packed_->gated.end())
       gemm_nt_gated<Activation>(x, found->second, y, executor);
     else
@@ -56,7 +59,7 @@ class PackedCompute {
  private:
   struct Packed {
     std::unordered_map<const std::byte*, PackedWeight<S>> maps;        ///< by where the matrix is stored
-    std::unordered_map<const std::byte*, PackedGatedWeight<S>> gated;  ///< by where the gate is stored
+    std::map<std::pair<const std::byte*, const std::byte*>, PackedGatedWeight<S>> gated;  ///< by gate and up
   };
   std::shared_ptr<Packed> packed_;
 };

@@ -38,10 +38,12 @@ decltype(auto) with_reader(TokenKind kind, F&& f) noexcept {
   return f(LastToken{});
 }
 
-/// Which part of a text a reader is shown: all of it, its own tokens (PromptExcluded), the second copy, or what stands
-/// before the text (PromptOnly: no key where there is no prompt).
-enum class TokenView : unsigned char { whole, text, second_copy, prompt };
-inline constexpr std::array<std::string_view, 4> token_view_names = {"whole", "text", "second-copy", "prompt"};
+/// Which part of a text a reader is shown: all of it, its own tokens (PromptExcluded), the second copy, what stands before
+/// the text (PromptOnly: no key where there is no prompt), or all but the prompt, where there is one (as
+/// sentence-transformers has it: what stands behind the text is there, and without a prompt what stands before it).
+enum class TokenView : unsigned char { whole, text, second_copy, prompt, after_prompt };
+inline constexpr std::array<std::string_view, 5> token_view_names = {"whole", "text", "second-copy", "prompt",
+                                                                     "after-prompt"};
 
 /// One reader chosen at run time: what it computes, over which part of the text, without the first tokens of the
 /// input. Skipping counts from the start of the input, prompt included, as massive activations do; a view that would
@@ -52,10 +54,11 @@ struct TokenChoice {
   Index skip_first = 0;
 
   constexpr Interval shown(const TextShape& shape) const noexcept {
-    const Interval part = view == TokenView::whole    ? Interval{0, shape.tokens}
-                          : view == TokenView::text   ? shape.text
-                          : view == TokenView::prompt ? Interval{0, shape.text.begin}
-                                                      : Interval{shape.second_copy, shape.text.end};
+    const Interval part = view == TokenView::whole         ? Interval{0, shape.tokens}
+                          : view == TokenView::text         ? shape.text
+                          : view == TokenView::prompt       ? Interval{0, shape.text.begin}
+                          : view == TokenView::after_prompt ? Interval{shape.prompt_end, shape.tokens}
+                                                            : Interval{shape.second_copy, shape.text.end};
     return {std::max(part.begin, std::min(skip_first, part.end - 1)), part.end};
   }
   friend constexpr bool operator==(const TokenChoice&, const TokenChoice&) = default;
@@ -133,7 +136,7 @@ struct AnyTokens {
     }
   }
 
-  /// Names between commas, each `name`, `name@text`, `name@second-copy`, `name@prompt` or `name@skip:K`, in any
+  /// Names between commas, each `name`, `name@text`, `name@second-copy`, `name@prompt`, `name@after-prompt` or `name@skip:K`, in any
   /// combination. A name without its own skip takes `skip_first`.
   /// Errors: ShapeError naming the part that is not understood, with the names that are.
   static AnyTokens parse(std::string_view names, Index skip_first = 0) {
@@ -191,7 +194,7 @@ struct AnyTokens {
   [[noreturn]] static void refuse(std::string_view names, std::string_view part) {
     std::string message = "pooling \"" + std::string(names) + "\": \"" + std::string(part) + "\" is not known; say ";
     for (const std::string_view name : token_kind_names) (message += name) += ", ";
-    throw ShapeError(message + "with @text, @second-copy, @prompt or @skip:K behind it, several between commas");
+    throw ShapeError(message + "with @text, @second-copy, @prompt, @after-prompt or @skip:K behind it, several between commas");
   }
 };
 

@@ -14,6 +14,7 @@ class GgufMetadata {
  public:
   GgufMetadata& text(std::string_view key, std::string_view value) { return entry(key, 8).put_text(value); }
   GgufMetadata& natural(std::string_view key, std::uint32_t value) { return entry(key, 4).put(value); }
+  GgufMetadata& real(std::string_view key, float value) { return entry(key, 6).put(value); }
   GgufMetadata& flag(std::string_view key, bool value) { return entry(key, 7).put(static_cast<std::uint8_t>(value)); }
   GgufMetadata& texts(std::string_view key, const std::vector<std::string>& values) {
     entry(key, 9).put(std::uint32_t(8)).put(std::uint64_t(values.size()));

@@ -3,7 +3,7 @@
 
 namespace embedpool {
 
-/// The largest value of each dimension over the tokens.
+/// The largest value of each dimension over the tokens; NaN where there is one.
 ///
 ///   key_j = max_t h_tj
 ///
@@ -19,7 +19,7 @@ struct TokenMax : OneKey {
       const T* h = states.row(t).data();
       for (Index j = 0; j < out.cols; ++j) {
         const S x = to_real<S>(h[j]);
-        key[j] = x > key[j] ? x : key[j];
+        key[j] = x > key[j] || x != x ? x : key[j];
       }
     }
   }
