@@ -59,12 +59,12 @@ TEST_CASE("a head with parameters needs its file, whatever its options say") {
   saved.head = saved.config.head.init<float>(8, io::SavedEmbedder::slots(saved.config));
   saved.write(folder.path);
   const Json good = io::read_json(folder.path / "embedder.json");
-  for (const auto& [type, settings] : {std::pair<const char*, Json>{"layer-mix", Json::object()},
-                                       {"perceiver", {{"latents", 1 << 24}, {"heads", 1 << 24}}},
-                                       {"cross-attention", {{"heads", 0}}}}) {
-    CAPTURE(std::string(type));
+  for (const auto& head : {std::pair<std::string, Json>{"layer-mix", Json::object()},
+                           {"perceiver", {{"latents", 1 << 24}, {"heads", 1 << 24}}},
+                           {"cross-attention", {{"heads", 0}}}}) {
+    CAPTURE(head.first);
     Json bad = good;
-    bad["head"] = {{"type", type}, {"settings", settings}, {"file", ""}};
+    bad["head"] = {{"type", head.first}, {"settings", head.second}, {"file", ""}};
     std::ofstream(folder.path / "embedder.json") << bad.dump();
     CHECK_THROWS_WITH_AS(io::SavedEmbedder::read(folder.path), doctest::Contains("head.file"), FileError);
   }

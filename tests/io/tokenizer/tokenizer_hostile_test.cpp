@@ -110,7 +110,7 @@ TEST_CASE("deep nesting is refused") {
 TEST_CASE("truncated and damaged tokenizer files end in an error or in a tokenizer that works") {
   std::mt19937 random(3);
   int files = 0, errors = 0;
-  for (const auto& entry : fs::directory_iterator(test::golden_directory() / "tokenizers")) {
+  for (const auto& entry : fs::directory_iterator(embedpool::test::golden_directory() / "tokenizers")) {
     const std::string name = entry.path().filename().string();
     const bool json = name.ends_with(".tokenizer.json"), gguf = name.ends_with(".gguf");
     if (!json && !gguf) continue;
