@@ -63,7 +63,8 @@ TEST_CASE("a training on a device goes as on the CPU: losses, gradients and valu
       const auto got = school.values(), want = expected.values();
       for (std::size_t i = 0; i < got.size(); ++i) {
         const float moved = (want[i] - before[i]).cwiseAbs().maxCoeff();
-        CHECK((got[i] - want[i]).cwiseAbs().maxCoeff() < 1e-2 * moved);  // gradients agree to 1e-3, as above
+        // Gradients agree to 1e-3, as above; the factor of a mix, which cosines do not see, does not move at all.
+        CHECK((got[i] - want[i]).cwiseAbs().maxCoeff() <= 1e-2 * moved);
       }
     }
 }
