@@ -25,13 +25,15 @@ inline CLI::Validator number_check(std::string kind, std::string must, bool (*fi
 inline CLI::Validator not_empty() {
   return CLI::Validator([](const std::string& text) { return text.empty() ? std::string("must not be empty") : std::string(); }, "");
 }
-/// Digits, maybe behind a minus, that do not begin with a zero: CLI11 would read octal numbers.
+/// Whether a text is digits that do not begin with a zero: CLI11 would read an octal number.
+inline bool is_decimal(const std::string& text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos && (text == "0" || text[0] != '0');
+}
+/// A whole number in decimal digits, maybe behind a minus.
 inline CLI::Validator decimal() {
   const auto problem = [](const std::string& text) {
-    const std::string digits = text.substr(text.starts_with('-') ? 1 : 0);
-    if (!digits.empty() && digits.find_first_not_of("0123456789") == std::string::npos && (digits == "0" || digits[0] != '0'))
-      return std::string();
-    return "'" + text + "' must be a whole number in decimal digits";
+    return is_decimal(text.substr(text.starts_with('-') ? 1 : 0)) ? std::string()
+                                                                  : "'" + text + "' must be a whole number in decimal digits";
   };
   return CLI::Validator(problem, "");
 }
@@ -39,11 +41,9 @@ inline CLI::Validator decimal() {
 inline CLI::Validator natural_number() {
   const auto problem = [](const std::string& text) {
     errno = 0;
-    const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-    if (digits && (text == "0" || text[0] != '0') &&
-        (std::strtoull(text.c_str(), nullptr, 10), errno == 0))
-      return std::string();
-    return "'" + text + "' must be a whole number from 0 to 18446744073709551615";
+    std::strtoull(text.c_str(), nullptr, 10);
+    return is_decimal(text) && errno == 0 ? std::string()
+                                          : "'" + text + "' must be a whole number from 0 to 18446744073709551615";
   };
   return CLI::Validator(problem, "NATURAL");
 }

@@ -96,6 +96,27 @@ TEST_CASE("a GGUF file that is no decoder we know, or contradicts itself, is ref
   refused_gguf(factors, {"rope_freqs.weight", "positive"});
 }
 
+TEST_CASE("a GGUF file says that its model was trained bidirectionally") {
+  const auto bidirectional = [](char causal) {
+    Gguf file("llama-f32");
+    const auto number = [](auto value) { return std::string(reinterpret_cast<const char*>(&value), sizeof value); };
+    const std::string key = "llama.attention.causal", rest = "x";
+    // Two entries of 64 bytes together, so that the tensors keep their alignment: a flag, and a text that nobody reads.
+    const std::string entries = number(std::uint64_t(key.size())) + key + number(std::uint32_t(7)) + causal +
+                                number(std::uint64_t(1)) + rest + number(std::uint32_t(8)) + number(std::uint64_t(8)) + "nonsense";
+    REQUIRE(entries.size() == 64);
+    std::uint64_t count = 0;
+    std::memcpy(&count, file.bytes.data() + 16, sizeof count);
+    count += 2;
+    std::memcpy(file.bytes.data() + 16, &count, sizeof count);
+    file.bytes.insert(24, entries);
+    return file.load().config().bidirectional;
+  };
+  CHECK_FALSE(Gguf("llama-f32").load().config().bidirectional);
+  CHECK_FALSE(bidirectional(1));
+  CHECK(bidirectional(0));
+}
+
 TEST_CASE("no change of one byte in a model file does more than one FileError") {
   // A change may also go unnoticed (a weight, an unused key); then the model must run.
   std::mt19937 generator(7);

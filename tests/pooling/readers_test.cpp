@@ -90,6 +90,19 @@ TEST_CASE_TEMPLATE("a reader reads the exact values of every element type", T, f
   }
 }
 
+TEST_CASE("a value that is no number shows in the largest one, wherever it stands") {
+  const auto states = testing::HiddenStates<float>::random(testing::example_texts(), 0, width, 1);
+  const AnyTokens reader = AnyTokens::parse("max");
+  for (Index b = 0; b < states.segments().size(); ++b)
+    for (Index t = 0; t < states.segments().shape(b).tokens; ++t) {
+      auto damaged = states;
+      damaged.rows(0)(states.segments().offset(b) + t, 1) = std::numeric_limits<float>::quiet_NaN();
+      const Matrix<float> key = keys_of<float, float>(reader, damaged.layer(0).text(b));
+      CHECK(std::isnan(key(0, 1)));
+      CHECK(key(0, 0) == keys_of<float, float>(reader, states.layer(0).text(b))(0, 0));
+    }
+}
+
 TEST_CASE_TEMPLATE("a reader never reads padding, in any element type", T, float, double, bf16, f16) {
   Segments texts;  // a padded batch knows no second copies: these have none
   for (const Index tokens : {Index(1), Index(7), Index(12)}) texts.add(TextShape::bare(tokens));

@@ -1,5 +1,4 @@
 #pragma once
-#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -67,9 +66,9 @@ LoraAdapter<S> load_peft_adapter(const std::filesystem::path& directory, const D
   detail::refuse_unknown_peft_features(config);
   const Index rank = config.integer("r", 1, 1 << 16);
   const double root = std::sqrt(static_cast<double>(rank));
-  const auto scale = static_cast<S>(std::clamp(
-      config.number("lora_alpha") / (config.boolean_or("use_rslora", false) ? root : static_cast<double>(rank)), -1e30, 1e30));
-  if (!(std::abs(scale) < S(1e30))) config.fail("lora_alpha", "is out of range");
+  const double scale =
+      config.number("lora_alpha") / (config.boolean_or("use_rslora", false) ? root : static_cast<double>(rank));
+  if (std::abs(scale) >= 1e30) config.fail("lora_alpha", "is out of range");  // of float
 
   std::map<std::string, DecoderTensorPlace> places;
   DecoderWeights<S> shell;  // only its structure is used
@@ -95,7 +94,7 @@ LoraAdapter<S> load_peft_adapter(const std::filesystem::path& directory, const D
     tensor.require_shape({rank, cols});
     other.require_shape({rows, rank});
     adapter.entries.push_back(
-        {found->second, {detail::decoded<S>(tensor), detail::decoded<S>(other), scale}});
+        {found->second, {detail::decoded<S>(tensor), detail::decoded<S>(other), static_cast<S>(scale)}});
   }
   if (adapter.entries.empty()) throw FileError(file.name(), "", "holds no LoRA matrices");
   return adapter;

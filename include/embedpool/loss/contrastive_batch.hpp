@@ -3,10 +3,10 @@
 #include <concepts>
 #include <cstdint>
 #include <span>
-#include <string>
 
 #include "embedpool/core/error.hpp"
 #include "embedpool/core/matrix.hpp"
+#include "embedpool/loss/require_like.hpp"
 
 namespace embedpool {
 
@@ -72,15 +72,9 @@ struct ContrastiveGradients {
   /// Errors: those of batch.check(), and ShapeError naming the gradient that does not fit.
   void check(const ContrastiveBatch<S>& batch) const {
     batch.check();
-    require_like("of the gradient of the queries", queries, batch.queries);
-    require_like("of the gradient of the positives", positives, batch.positives);
-    if (batch.negatives.rows > 0) require_like("of the gradient of the negatives", negatives, batch.negatives);
-  }
-
- private:
-  static void require_like(const std::string& culprit, const Rows<S>& gradient, const Rows<const S>& of) {
-    require_equal("contrastive batch", "rows " + culprit, gradient.rows, of.rows);
-    require_equal("contrastive batch", "width " + culprit, gradient.cols, of.cols);
+    require_like("contrastive batch", "the queries", queries, batch.queries);
+    require_like("contrastive batch", "the positives", positives, batch.positives);
+    if (batch.negatives.rows > 0) require_like("contrastive batch", "the negatives", negatives, batch.negatives);
   }
 };
 

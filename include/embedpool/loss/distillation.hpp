@@ -2,6 +2,7 @@
 #include <cmath>
 #include <vector>
 
+#include "embedpool/loss/require_like.hpp"
 #include "embedpool/loss/unit_rows.hpp"
 
 namespace embedpool {
@@ -24,10 +25,8 @@ struct DistillationKL {
     require_in("distillation", "candidates of a query", teacher.cols, 1, Index(1) << 40);
     require_equal("distillation", "candidates", candidates.rows, teacher.rows * teacher.cols);
     require_equal("distillation", "width of the candidates", candidates.cols, queries.cols);
-    require_equal("distillation", "rows of the gradient of the queries", dqueries.rows, queries.rows);
-    require_equal("distillation", "width of the gradient of the queries", dqueries.cols, queries.cols);
-    require_equal("distillation", "rows of the gradient of the candidates", dcandidates.rows, candidates.rows);
-    require_equal("distillation", "width of the gradient of the candidates", dcandidates.cols, candidates.cols);
+    require_like("distillation", "the queries", dqueries, queries);
+    require_like("distillation", "the candidates", dcandidates, candidates);
     UnitRows<S> q(queries), c(candidates);
     const Index count = teacher.cols;
     const double mean = 1.0 / static_cast<double>(queries.rows);

@@ -53,10 +53,8 @@ struct Matryoshka {
   double operator()(Rows<const S> a, Rows<const S> b, const Target& target, Rows<S> da, Rows<S> db) const {
     double loss = 0.0;
     require_equal("Matryoshka", "width of b", b.cols, a.cols);
-    require_equal("Matryoshka", "width of the gradient of a", da.cols, a.cols);
-    require_equal("Matryoshka", "width of the gradient of b", db.cols, b.cols);
-    require_equal("Matryoshka", "rows of the gradient of a", da.rows, a.rows);
-    require_equal("Matryoshka", "rows of the gradient of b", db.rows, b.rows);
+    require_like("Matryoshka", "a", da, a);
+    require_like("Matryoshka", "b", db, b);
     check(a.cols);
     for (std::size_t k = 0; k < dimensions.size(); ++k) {
       const Index d = dimensions[k];

@@ -1,8 +1,7 @@
 #pragma once
 #include <span>
 
-#include "embedpool/core/error.hpp"
-#include "embedpool/core/rows.hpp"
+#include "embedpool/loss/require_like.hpp"
 
 namespace embedpool {
 
@@ -17,10 +16,8 @@ void require_pairs(const char* loss, Rows<const S> a, Rows<const S> b, std::span
   require_equal(loss, "rows of b", b.rows, a.rows);
   require_equal(loss, "width of b", b.cols, a.cols);
   require_equal(loss, "labels", static_cast<Index>(labels.size()), a.rows);
-  require_equal(loss, "rows of the gradient of a", da.rows, a.rows);
-  require_equal(loss, "width of the gradient of a", da.cols, a.cols);
-  require_equal(loss, "rows of the gradient of b", db.rows, b.rows);
-  require_equal(loss, "width of the gradient of b", db.cols, b.cols);
+  require_like(loss, "a", da, a);
+  require_like(loss, "b", db, b);
 }
 
 }  // namespace embedpool

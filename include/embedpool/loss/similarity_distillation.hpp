@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "embedpool/core/serial_products.hpp"
+#include "embedpool/loss/require_like.hpp"
 #include "embedpool/loss/unit_rows.hpp"
 
 namespace embedpool {
@@ -25,8 +26,7 @@ struct SimilarityDistillation {
   template <Real S>
   double operator()(Rows<const S> x, Rows<const S> teacher, Rows<S> dx) const {
     require_equal("similarity distillation", "rows of the teacher", teacher.rows, x.rows);
-    require_equal("similarity distillation", "rows of the gradient", dx.rows, x.rows);
-    require_equal("similarity distillation", "width of the gradient", dx.cols, x.cols);
+    require_like("similarity distillation", "the texts", dx, x);
     constexpr Index block = 64;
     const SerialProducts same_bits_for_any_threads;
     UnitRows<S> student(x);
