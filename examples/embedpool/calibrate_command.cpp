@@ -46,9 +46,7 @@ void calibrate(const CalibrateOptions& options) {
   saved.config.calibration = io::CalibrationConfig{.texts = estimator.texts()};
   saved.write(options.output);
   progress.finish();
-  if (batches.truncated() > 0)
-    std::fprintf(stderr, "embedpool: %td of %td texts were longer than %td tokens and were cut\n", batches.truncated(),
-                 estimator.texts(), settings.config.layout.max_tokens);
+  batches.cut().report();
 }
 
 }  // namespace

@@ -34,9 +34,7 @@ void embed(const EmbedOptions& options) {
   }
   output->commit();
   progress.finish();
-  if (batches.truncated() > 0)
-    std::fprintf(stderr, "embedpool: %td of %td texts were longer than %td tokens and were cut\n", batches.truncated(),
-                 progress.texts(), settings.config.layout.max_tokens);
+  batches.cut().report();
 }
 
 }  // namespace

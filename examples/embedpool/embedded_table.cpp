@@ -17,11 +17,12 @@ Rows<const float> EmbeddedTable::embeddings(const std::string& what) {
 void EmbeddedTable::embed(const std::string& what, Index count) {
   Progress progress(what, quiet_);
   const Index before = done_;
+  CutTexts cut;
   while (done_ < count) {
     if (StopSignal::requested()) throw Interrupted();
     Batch batch;
     while (done_ + batch.segments().size() < count && batch.segments().rows() < encoding_.batch_tokens) {
-      const auto laid_out = lay_out(what, table[done_ + batch.segments().size()]);
+      const auto laid_out = lay_out(what, table[done_ + batch.segments().size()], cut);
       batch.add(laid_out.ids, laid_out.shape);
     }
     const Matrix<float> part = pass_.embed(batch, {&settings_.reading, 1}).front();
@@ -32,22 +33,18 @@ void EmbeddedTable::embed(const std::string& what, Index count) {
                  static_cast<double>(done_ - before) / static_cast<double>(count - before));
   }
   progress.finish();
+  if (!quiet_) cut.report(what + ": ");
 }
 
-io::LaidOutText EmbeddedTable::lay_out(const std::string& what, const TextTable::Entry& entry) const {
-  const auto fail = [&](const std::string& cause) {
-    throw ShapeError(what + ": text '" + entry.text.substr(0, 60) + "': " + cause);
-  };
+io::LaidOutText EmbeddedTable::lay_out(const std::string& what, const TextTable::Entry& entry, CutTexts& cut) const {
   const io::TextLayout& layout = entry.role == TextRole::query ? query_layout_ : encoding_.layout;
-  io::LaidOutText laid_out;
   try {
-    laid_out = layout.lay_out(entry.text, encoding_.encode);
+    io::LaidOutText laid_out = layout.lay_out(entry.text, encoding_.encode);
+    cut.add(laid_out, layout.max_tokens, encoding_.strict);
+    return laid_out;
   } catch (const ShapeError& error) {
-    fail(error.what());
+    throw ShapeError(what + ": text '" + entry.text.substr(0, 60) + "': " + error.what());
   }
-  if (laid_out.truncated && encoding_.strict)
-    fail("is longer than " + std::to_string(layout.max_tokens) + " tokens");
-  return laid_out;
 }
 
 }  // namespace embedpool::program

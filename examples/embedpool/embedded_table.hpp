@@ -2,6 +2,7 @@
 #include <string>
 
 #include "embedpool/eval/tasks/text_table.hpp"
+#include "cut_texts.hpp"
 #include "settings.hpp"
 
 namespace embedpool::program {
@@ -23,14 +24,14 @@ class EmbeddedTable {
 
   TextTable table;
 
-  /// Embeds what was added since the last time; `what` is said of it as it goes on.
+  /// Embeds what was added since the last time; `what` is said of it as it goes on, and how many of these texts were cut.
   ///
   /// Errors  ShapeError naming a text that has no token, or is too long; Interrupted after a StopSignal
   Rows<const float> embeddings(const std::string& what);
 
  private:
   void embed(const std::string& what, Index count);
-  io::LaidOutText lay_out(const std::string& what, const TextTable::Entry& entry) const;
+  io::LaidOutText lay_out(const std::string& what, const TextTable::Entry& entry, CutTexts& cut) const;
 
   ForwardPass& pass_;
   const Settings& settings_;

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "command.hpp"
+#include "embedpool/eval/report/escape.hpp"
 #include "evaluation.hpp"
 #include "text_file.hpp"
 
@@ -19,15 +20,15 @@ struct EvaluateOptions : EmbeddingOptions {
 
 /// A table of main scores, and their mean by kind and in all.
 std::string markdown(const std::vector<io::Json>& results, const std::string& title) {
-  std::string text = "# " + title + "\n\n| kind | task | metric | score x 100 |\n|---|---|---|---|\n";
+  std::string text = "# " + report::escape_markdown(title) + "\n\n| kind | task | metric | score x 100 |\n|---|---|---|---|\n";
   std::map<std::string, std::pair<double, int>> kinds;
   double sum = 0;
   char line[200];
   for (const io::Json& result : results) {
     const double score = 100 * result.at("main_score").get<double>();
     const auto kind = result.at("kind").get<std::string>();
-    std::snprintf(line, sizeof line, "| %s | %.80s | %.40s | %.2f |\n", kind.c_str(), result.at("task").get<std::string>().c_str(),
-                  result.at("main_metric").get<std::string>().c_str(), score);
+    text += "| " + kind + " | " + report::escape_markdown(result.at("task").get<std::string>()) + " | ";
+    std::snprintf(line, sizeof line, "%.40s | %.2f |\n", result.at("main_metric").get<std::string>().c_str(), score);
     text += line;
     kinds[kind].first += score;
     ++kinds[kind].second;
@@ -90,6 +91,7 @@ void add_evaluate_command(CLI::App& program) {
       ->type_name("KIND=TEXT");
   add_key_options(*command, *options);
   add_saved_options(*command, *options);
+  command->remove_option(command->get_option("--task"));  // instructions go by the names and kinds of data sets
   add_run_options(*command, *options);
   command->footer(
       "Examples:\n"

@@ -186,7 +186,7 @@ void add_inspect_command(CLI::App& program) {
   add_model_option(*command, *options);
   command
       ->add_option("--trained,--head,--calibration", options->folders,
-                   "saved folders to describe as well (of a trained head, or that `embedpool calibrate` wrote)")
+                   "saved folders to describe as well: of `embedpool train` or `embedpool calibrate`; the flag may be given several times")
       ->type_name("DIR")->allow_extra_args(false);
   command->add_flag("--json", options->json, "as one JSON object");
   command->footer("Example:\n  embedpool inspect --model m.gguf");

@@ -23,8 +23,10 @@ struct Embedded {
   Matrix<float> vectors;  // [texts, width]
 };
 
-Embedded embed(const std::string& path, const NearestOptions& options, const Settings& settings, const Model& model,
-               ForwardPass& pass, Progress& progress) {
+/// Of a file, as these options lay its texts out.
+Embedded embed(const std::string& path, const NearestOptions& options, const Model& model, ForwardPass& pass,
+               Progress& progress) {
+  const Settings settings = resolve(options, model);
   Embedded result;
   TextInput input(path, options.input_format, model.decoder().config().vocabulary);
   TextEncoding encoding = text_encoding(options, settings, model);
@@ -39,6 +41,7 @@ Embedded embed(const std::string& path, const NearestOptions& options, const Set
     progress.add(static_cast<Index>(batch.row.size()), batch.batch.segments().rows(), batches.fraction());
   }
   l2_normalize(rows_of(result.vectors));
+  batches.cut().report(path + ": ");
   return result;
 }
 
@@ -50,8 +53,10 @@ void nearest(const NearestOptions& options) {
                    options.device);
   pass.prepare(settings.reading);
   Progress progress("embed", options.quiet);
-  const Embedded corpus = embed(options.corpus, options, settings, model, pass, progress);
-  const Embedded queries = embed(options.queries, options, settings, model, pass, progress);
+  NearestOptions of_corpus = options;
+  of_corpus.task.reset();
+  const Embedded corpus = embed(options.corpus, of_corpus, model, pass, progress);
+  const Embedded queries = embed(options.queries, options, model, pass, progress);
   progress.finish();
   const Matrix<float> cosines = queries.vectors * corpus.vectors.transpose();
   const auto top = std::min<std::size_t>(static_cast<std::size_t>(options.top), corpus.texts.size());
@@ -81,6 +86,8 @@ void add_nearest_command(CLI::App& program) {
   add_input_format_option(*command, *options);
   add_key_options(*command, *options);
   add_saved_options(*command, *options);
+  command->get_option("--task")->description(
+      "the queries are of this task: what it was trained with as --instruction goes in front of them, and of no other text");
   add_run_options(*command, *options);
   command->footer("Example:\n  embedpool nearest --model m.gguf --corpus texts.txt --queries queries.txt");
   command->callback([options] { nearest(*options); });

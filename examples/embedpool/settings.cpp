@@ -136,7 +136,9 @@ std::map<std::string, std::string> parse_instructions(const std::vector<std::str
   for (const std::string& flag : flags) {
     const std::size_t mark = flag.find('=');
     if (mark == std::string::npos || mark == 0) throw ShapeError("--instruction " + flag + ": must be TASK=TEXT");
-    instructions[flag.substr(0, mark)] = flag.substr(mark + 1);
+    const std::string task = flag.substr(0, mark);
+    if (!instructions.try_emplace(task, flag.substr(mark + 1)).second)
+      throw ShapeError("--instruction " + flag + ": '" + task + "' has one already");
   }
   return instructions;
 }

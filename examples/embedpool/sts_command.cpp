@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "command.hpp"
+#include "cut_texts.hpp"
 #include "embedding_options.hpp"
 #include "embedpool/eval/spearman.hpp"
 #include "progress.hpp"
@@ -72,12 +73,21 @@ void embed(std::vector<Row>& rows, const std::vector<std::string>& texts, const 
   }
   const TextEncoding encoding = text_encoding(options, settings, model);
   Progress progress("embed", options.quiet);
+  CutTexts cut;
+  const auto lay_out = [&](const std::string& text) {
+    try {
+      io::LaidOutText laid_out = encoding.layout.lay_out(text, encoding.encode);
+      cut.add(laid_out, encoding.layout.max_tokens, encoding.strict);
+      return laid_out;
+    } catch (const ShapeError& error) {
+      throw FileError(options.pairs, "text '" + text.substr(0, 60) + "'", error.what());
+    }
+  };
   const Index count = static_cast<Index>(texts.size());
   for (Index first = 0; first < count;) {
     Batch batch;
     while (first + batch.segments().size() < count && batch.segments().rows() < options.batch_tokens) {
-      const auto laid_out =
-          encoding.layout.lay_out(texts[static_cast<std::size_t>(first + batch.segments().size())], encoding.encode);
+      const auto laid_out = lay_out(texts[static_cast<std::size_t>(first + batch.segments().size())]);
       batch.add(laid_out.ids, laid_out.shape);
     }
     const std::vector<Matrix<float>> embeddings = pass.embed(batch, readings);
@@ -96,6 +106,7 @@ void embed(std::vector<Row>& rows, const std::vector<std::string>& texts, const 
                  static_cast<double>(first) / static_cast<double>(count));
   }
   progress.finish();
+  if (!options.quiet) cut.report();
 }
 
 double score(const ScoredPairs& pairs, const Matrix<float>& embeddings) {

@@ -10,16 +10,12 @@ bool TextBatches::read() {
   try {
     laid_out_ = text_.text ? encoding_.layout.lay_out(*text_.text, encoding_.encode)
                            : encoding_.tokens_layout.lay_out(text_.tokens);
+    cut_.add(laid_out_, (text_.text ? encoding_.layout : encoding_.tokens_layout).max_tokens, encoding_.strict);
   } catch (const FileError&) {
     throw;  // the tokenizer's own file, already named
   } catch (const Error& error) {
     input_.fail(text_, error.what());
   }
-  if (laid_out_.truncated && encoding_.strict) {
-    const Index most = text_.text ? encoding_.layout.max_tokens : encoding_.tokens_layout.max_tokens;
-    input_.fail(text_, "text is longer than " + std::to_string(most) + " tokens");
-  }
-  truncated_ += laid_out_.truncated;
   return true;
 }
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "embedpool/core/batch.hpp"
-#include "embedpool/io/text_layout.hpp"
+#include "cut_texts.hpp"
 #include "text_input.hpp"
 
 namespace embedpool::program {
@@ -43,7 +43,7 @@ class TextBatches {
   /// The next batch, of at least one text. False when the input is used up.
   bool next(TextBatch& batch);
 
-  Index truncated() const noexcept { return truncated_; }  ///< texts that were cut so far
+  const CutTexts& cut() const noexcept { return cut_; }  ///< so far
   double fraction() const { return input_.fraction(); }
 
  private:
@@ -58,7 +58,7 @@ class TextBatches {
   InputText text_{};
   io::LaidOutText laid_out_{};
   bool pending_ = false;  // text_ was read but fitted into no batch yet
-  Index truncated_ = 0;
+  CutTexts cut_{};
 };
 
 }  // namespace embedpool::program

@@ -13,6 +13,9 @@ void add_train_command(CLI::App& program) {
   add_model_option(*command, *options);
   add_train_options(*command, *options);
   add_run_options(*command, *options);
+  command->get_option("--compute")->description(
+      "arithmetic of the linear maps where a frozen model is read: with --freeze-backbone, and for the head that is trained "
+      "first. On the CPU LoRA takes f32, on a GPU it takes this");
   command->footer(
       "Examples:\n"
       "  embedpool train --model m.gguf --data pairs.jsonl.gz --output trained\n"

@@ -20,12 +20,12 @@ void add_data_options(CLI::App& command, TrainOptions& options) {
   command
       .add_option("--examples", options.examples, "so many of the examples, at equal distances. 0: all")
       ->type_name("N")->check(non_negative_number())->capture_default_str()->group(group);
-  command
+  CLI::Option* held_out = command
       .add_option("--held-out", options.held_out,
                   "data that is not trained on; its loss is measured on the way, on 16 batches of it at most")
       ->type_name("FILE")->group(group);
   command.add_option("--held-out-every", options.held_out_every, "steps between two looks at held-out data")
-      ->type_name("N")->check(positive_number())->capture_default_str()->group(group);
+      ->type_name("N")->check(positive_number())->capture_default_str()->group(group)->needs(held_out);
   command
       .add_option("--instruction", options.instructions,
                   "TASK=TEXT: what stands in front of the queries of a task of the data, and of `embedpool embed --task TASK`; for a "
@@ -84,6 +84,7 @@ void add_head_options(CLI::App& command, TrainOptions& options) {
   for (const char* name : {"--head", "--head-queries", "--head-heads", "--head-dim", "--head-feed-forward",
                            "--head-published-start", "--no-layer-table", "--no-calibration", "--calibration-texts"})
     command.get_option(name)->excludes(command.get_option("--start-from"));
+  command.get_option("--no-calibration")->excludes(command.get_option("--calibration-texts"));
 }
 
 void add_lora_options(CLI::App& command, TrainOptions& options) {

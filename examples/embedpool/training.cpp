@@ -6,6 +6,7 @@
 #include "command.hpp"
 #include "folder_lock.hpp"
 #include "gpu/require_gpu.hpp"
+#include "training_checks.hpp"
 #include "training_job.hpp"
 #include "training_recipe.hpp"
 
@@ -41,6 +42,7 @@ void run(const TrainOptions& options, const Model& model, const TrainingExamples
 TrainingExamples ready_examples(TrainOptions& options) {
   apply_recipe(options);
   TrainingExamples examples = read_examples(options);
+  check_flags(options, examples);
   apply_learning_recipe(*examples.data, options.learning);
   check_data(options, examples);
   return examples;

@@ -28,8 +28,4 @@ BatchPlan held_out_plan(const TrainOptions& options, const TrainingData& data);
 /// Whether some of the examples have a score.
 bool has_scored_pairs(const TrainingData& data);
 
-/// Refuses data, batches, instructions and tasks of --no-in-batch-negatives that a training with these flags cannot take, or
-/// has nothing to learn from, before a long one begins.
-void check_data(const TrainOptions& options, const TrainingExamples& examples);
-
 }  // namespace embedpool::program

@@ -129,9 +129,7 @@ TrainingSettings TrainingJob::training_settings() const {
 }
 
 void TrainingJob::write() {
-  if (texts_.truncated() > 0 && !options.quiet)
-    std::fprintf(stderr, "embedpool: %td of %td texts were longer than %td tokens and were cut\n", texts_.truncated(),
-                 texts_.texts(), texts_.max_tokens());
+  if (!options.quiet) texts_.cut().report(options.label);
   if (settings.adapter)
     io::write_peft_adapter(*settings.adapter,
                            {.base_model = model.path(), .dropout = options.learning.dropout,

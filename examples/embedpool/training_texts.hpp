@@ -9,6 +9,7 @@
 #include "embedpool/io/tokenizer/tokenizer.hpp"
 #include "embedpool/train/trained_embedder.hpp"
 #include "embedpool/train/training_data.hpp"
+#include "cut_texts.hpp"
 
 namespace embedpool::program {
 
@@ -25,33 +26,26 @@ class TrainingTexts {
     io::TextLayout layout = layout_;
     if (const auto prompt = prompts_.find(task); is_query && prompt != prompts_.end())
       layout.prompt = layout.prompt.behind(prompt->second);
-    const auto fail = [&](const std::string& cause) {
-      throw ShapeError("training text '" + text.substr(0, 80) + "': " + cause);
-    };
-    io::LaidOutText laid_out;
     try {
-      laid_out = layout.lay_out(text, [this](const std::string& all) { return tokenizer_.encode(all); });
+      io::LaidOutText laid_out = layout.lay_out(text, [this](const std::string& all) { return tokenizer_.encode(all); });
+      cut_.add(laid_out, layout.max_tokens, strict_);
+      tokens_ += laid_out.shape.tokens;
+      return {std::move(laid_out.ids), laid_out.shape};
     } catch (const ShapeError& error) {
-      fail(error.what());
+      throw ShapeError("training text '" + text.substr(0, 80) + "': " + error.what());
     }
-    if (strict_ && laid_out.truncated) fail("is longer than " + std::to_string(layout.max_tokens) + " tokens");
-    tokens_ += laid_out.shape.tokens;
-    truncated_ += laid_out.truncated;
-    ++texts_;
-    return {std::move(laid_out.ids), laid_out.shape};
   }
 
   Index tokens() const noexcept { return tokens_; }  ///< of all texts so far
-  Index texts() const noexcept { return texts_; }
-  Index truncated() const noexcept { return truncated_; }  ///< of them
-  Index max_tokens() const noexcept { return layout_.max_tokens; }
+  const CutTexts& cut() const noexcept { return cut_; }
 
  private:
   const io::Tokenizer& tokenizer_;
   io::TextLayout layout_;
   std::map<std::string, std::string> prompts_;
   bool strict_;
-  Index tokens_ = 0, texts_ = 0, truncated_ = 0;
+  Index tokens_ = 0;
+  CutTexts cut_{};
 };
 
 /// Texts in batches of about so many tokens: use(batch, texts done with it), in their order.

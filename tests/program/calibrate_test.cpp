@@ -173,4 +173,8 @@ TEST_CASE("sts scores every pooling at every layer from one file of pairs, and n
            "--queries", query, "--top", "1"});
   CHECK(found.status == 0);
   CHECK(found.output == "b text\n   1.00  b text\n");
+  check_refused(run({"sts", "--model", fixture.model, "--pairs", pairs, "--max-tokens", "1", "--strict"}),
+                {"is longer than 1 tokens"});
+  const Outcome cut = run({"sts", "--model", fixture.model, "--pairs", pairs, "--max-tokens", "1"});
+  CHECK(cut.error.find("were longer than 1 tokens and were cut") != std::string::npos);
 }

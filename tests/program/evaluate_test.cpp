@@ -102,9 +102,24 @@ TEST_CASE("an instruction stands in front of the queries of its kind or data set
   CHECK(metrics("every", "retrieval/Find").at("ndcg_at_10") < 1);
   CHECK(metrics("plain", "retrieval/Find").at("ndcg_at_10") < 1);
   CHECK(fixture.json("told/retrieval/Find.json").at("embedder").at("settings").at("prompts").at("Find") == told);
-  const Outcome unknown = fixture.evaluate("bad", {"--instruction", "stss=" + told});
-  CHECK(unknown.status == 2);
-  CHECK(unknown.error.find("--instruction stss") != std::string::npos);
+  check_refused(fixture.evaluate("bad", {"--instruction", "stss=" + told}), {"--instruction stss"});
+  check_refused(fixture.evaluate("bad", {"--instruction", "sts=" + told, "--instruction", "sts="}), {"'sts' has one already"});
+}
+
+TEST_CASE("texts that are cut are counted for each data set, or refused") {
+  const Fixture fixture;
+  const Outcome counted = fixture.evaluate("cut", {"--tasks", "Find", "--max-tokens", "4"});
+  REQUIRE(counted.status == 0);
+  CHECK(counted.error.find("Find: 1 of 2 texts were longer than 4 tokens and were cut") != std::string::npos);
+  CHECK(fixture.evaluate("whole", {"--tasks", "Find"}).error.find("were cut") == std::string::npos);
+  check_refused(fixture.evaluate("bad", {"--tasks", "Find", "--max-tokens", "4", "--strict"}), {"Find", "is longer than 4 tokens"});
+}
+
+TEST_CASE("names of data sets stand in the table as they are") {
+  const Fixture fixture;
+  fixture.write("sts/a|b/test.tsv", Fixture::pairs());
+  REQUIRE(fixture.evaluate("scores", {"--tasks", "a|b"}).status == 0);
+  CHECK(read_file(fixture.folder / "scores/results.md").find("| sts | a\\|b | cosine_spearman |") != std::string::npos);
 }
 
 TEST_CASE("the bundled data has a set of every kind, which gets a finite score and as many items as it has") {

@@ -45,6 +45,34 @@ TEST_CASE("what cannot be trained is refused by name before anything is written"
   CHECK(other.error.find("another training") != std::string::npos);
 }
 
+TEST_CASE("flags that would change nothing are refused by name") {
+  const Fixture pairs;
+  Fixture scores;
+  std::string lines;
+  for (const char* score : {"1", "0.5", "0", "-1"})
+    lines += std::string(R"({"sentence1": "a", "sentence2": "b)") + score + R"(", "task": "rated", "score": )" + score + "}\n";
+  scores.data = scores.folder.write("scored.jsonl", lines);
+  const auto refused = [](const Fixture& fixture, const std::vector<std::string>& flags, const std::string& flag) {
+    check_refused(fixture.train_head("bad", flags), {flag + " would change nothing"});
+    CHECK(!std::filesystem::exists(fixture.folder / "bad"));
+  };
+  const std::vector<std::vector<std::string>> of_positives = {
+      {"--loss", "qwen3"}, {"--symmetric"}, {"--learn-temperature"}, {"--false-negative-margin", "0.1"}};
+  for (std::vector<std::string> flags : of_positives) {
+    refused(scores, flags, flags.front());
+    flags.insert(flags.end(), {"--held-out", pairs.data, "--steps", "1"});  // whose loss it changes
+    CHECK(scores.train_head("held" + flags.front(), flags).status == 0);
+  }
+  refused(pairs, {"--scored-loss", "angle"}, "--scored-loss");
+  refused(pairs, {"--triplet-margin", "0.1"}, "--triplet-margin");
+  refused(pairs, {"--lr", "0.1"}, "--lr");
+  refused(pairs, {"--loss", "triplet", "--temperature", "0.1"}, "--temperature");
+  refused(pairs, {"--data", scores.data, "--no-in-batch-negatives", "rated"}, "--no-in-batch-negatives rated");
+  refused(scores, {"--scored-loss", "cosine-mse", "--temperature", "0.1"}, "--temperature");
+  check_refused(pairs.train_head("bad", {"--held-out-every", "5"}), {"--held-out-every", "--held-out"});
+  check_refused(pairs.train_head("bad", {"--no-calibration", "--calibration-texts", "5"}), {"--no-calibration", "--calibration-texts"});
+}
+
 TEST_CASE("a training goes on where everything is as it was, and the first thing that is not is named") {
   const Fixture fixture;
   const auto begin = [&](const std::string& name) {

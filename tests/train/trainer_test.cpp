@@ -1,10 +1,12 @@
 #include <doctest/doctest.h>
 
+#include <cstring>
+#include <fstream>
 #include <random>
 
 #include "embedpool/loss/any_pair_loss.hpp"
 #include "embedpool/loss/loss_of_batch.hpp"
-#include "embedpool/train/checkpoint.hpp"
+#include "embedpool/train/run_training.hpp"
 #include "io/temporary_folder.hpp"
 #include "train/small_training.hpp"
 
@@ -173,12 +175,38 @@ TEST_CASE("a checkpoint of another training, or a damaged one, is refused by nam
   CHECK(message(larger, "a run", "c.safetensors").find("tensors, must be") != std::string::npos);
   CHECK(other.values() == before);
 
-  (*trainer.tensors()[0].value)(0, 0) = std::numeric_limits<float>::quiet_NaN();
-  write_checkpoint(trainer, "a run", folder / "nan.safetensors");
+  std::ifstream good(folder / "c.safetensors", std::ios::binary);
+  std::string bytes{std::istreambuf_iterator<char>(good), {}};
+  const float no_number = std::numeric_limits<float>::quiet_NaN();
+  std::memcpy(bytes.data() + bytes.size() - sizeof no_number, &no_number, sizeof no_number);
+  folder.write("nan.safetensors", bytes);
   CHECK(message(trainer, "a run", "nan.safetensors").find("not finite") != std::string::npos);
   folder.write("short.safetensors", "abc");
   CHECK(!message(trainer, "a run", "short.safetensors").empty());
   CHECK(!message(trainer, "a run", "missing.safetensors").empty());
+}
+
+TEST_CASE("what an update made no number is not written over an earlier checkpoint, and is no end of a training") {
+  const test::TemporaryFolder folder;
+  const auto path = folder / "c.safetensors";
+  SerialExecutor serial;
+  std::atomic<bool> never{false};
+  const auto one_step = [&](double rate, const std::filesystem::path& checkpoint) {
+    School<float> school;
+    auto chosen = settings(0, 0.0);
+    chosen.schedule = {Schedule::Decay::constant, 0, 1};
+    chosen.rate = rate;
+    Trainer trainer(school.model, InfoNCE{}, chosen);
+    run_training(trainer, {1, checkpoint, "a run", 0}, [](Index step) { return School<float>::batch(step); },
+                 [](const StepReport&) {}, never, serial);
+  };
+  one_step(1e-3, path);
+  const auto bytes = std::filesystem::file_size(path);
+  const auto written = std::filesystem::last_write_time(path);
+  for (const std::filesystem::path& checkpoint : {path, std::filesystem::path()})
+    CHECK_THROWS_WITH_AS(one_step(1e39, checkpoint), doctest::Contains("training: after 1 steps: "), TrainingError);
+  CHECK(std::filesystem::file_size(path) == bytes);
+  CHECK(std::filesystem::last_write_time(path) == written);
 }
 
 TEST_CASE("a dropout that is no probability below 1 is refused") {

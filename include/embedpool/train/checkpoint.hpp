@@ -15,9 +15,11 @@ namespace embedpool {
 /// NAME.first and NAME.second, and the number of steps done. `description` says in the caller's words what is trained on
 /// what, with which settings; a resumed run must have the same.
 ///
-/// Errors  FileError with the system's reason; a file that was there before stays then
+/// Errors  FileError with the system's reason; TrainingError for a value that is not finite, from which nothing could go
+///         on; a file that was there before stays then
 template <class Model, class Loss>
 void write_checkpoint(Trainer<Model, Loss>& trainer, const std::string& description, const std::filesystem::path& path) {
+  trainer.require_finite();
   io::SafetensorsWriter writer;
   writer.add_metadata("description", description);
   writer.add_metadata("steps", std::to_string(trainer.steps()));

@@ -19,7 +19,7 @@ struct TrainingRun {
 enum class RunEnd { finished, interrupted };
 
 /// Steps until the run is at its end, or until `stop` is true (set by a signal handler, say): the step that is under way
-/// is finished first. Either way the last thing is a checkpoint.
+/// is finished first. Either way the last thing is a checkpoint, or without one a look whether all tensors are finite.
 ///
 /// `batch_of(step)` gives the ContrastiveTexts of a step, a function of its number, so that a resumed run sees the same;
 /// `observe(report)` sees each step after the update, before its checkpoint. To resume, call read_checkpoint before.
@@ -29,7 +29,8 @@ template <class Model, class Loss, class BatchOf, class Observe, Executor E>
 RunEnd run_training(Trainer<Model, Loss>& trainer, const TrainingRun& run, BatchOf&& batch_of, Observe&& observe,
                     const std::atomic<bool>& stop, E& executor) {
   const auto save = [&] {
-    if (!run.checkpoint.empty()) write_checkpoint(trainer, run.description, run.checkpoint);
+    if (run.checkpoint.empty()) trainer.require_finite();
+    else write_checkpoint(trainer, run.description, run.checkpoint);
   };
   while (trainer.steps() < run.steps) {
     if (stop) {

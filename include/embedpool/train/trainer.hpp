@@ -122,6 +122,22 @@ class Trainer {
   }
   const TrainingSettings& settings() const noexcept { return settings_; }
 
+  /// What the last update left cannot be seen in its loss: asked before it is written or used.
+  ///
+  /// Errors  TrainingError naming a tensor that is not finite, or whose moments are not
+  void require_finite() {
+    const auto& all = tensors();
+    const auto& moments = update_.moments();
+    const auto refuse = [&](const std::string& what) {
+      throw TrainingError("training: after " + std::to_string(steps()) + " steps: " + what);
+    };
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (!all[i].value->allFinite()) refuse(all[i].name + " is not finite");
+      if (!moments[i].first.allFinite() || !moments[i].second.allFinite())
+        refuse("the moments of " + all[i].name + " are not finite");
+    }
+  }
+
  private:
   static constexpr bool has_own_update = UpdatesItself<Model>;
 
