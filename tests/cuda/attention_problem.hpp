@@ -198,6 +198,7 @@ struct AttentionProblem {
 
 inline Interval every_query(const TextShape& text) { return {0, text.tokens}; }
 inline Interval last_query(const TextShape& text) { return {text.tokens - 1, text.tokens}; }
+inline Interval later_queries(const TextShape& text) { return {text.tokens / 3, text.tokens}; }
 inline Interval middle_queries(const TextShape& text) {
   return {text.tokens / 3, text.tokens / 3 + (text.tokens + 1) / 2};
 }

@@ -77,6 +77,23 @@ TEST_CASE("DeviceInfoNce is the CPU's InfoNCE at every size of batch") {
   check_against_cpu(InfoNCE{}, {130, 0, 3, 1, 12}, {128, 256});
 }
 
+TEST_CASE("a positive whose score is no number makes the loss none") {
+  for (const float bad : {1e20f, std::numeric_limits<float>::infinity(), std::nanf("")}) {  // the first has no square in float
+    CAPTURE(bad);
+    Values x({2, 0, 0, 0, 3}, 3);
+    x.queries[0] = x.positives[0] = bad;
+    InfoNCE options;
+    options.similarity = Similarity::dot;
+    for (const bool in_batch : {true, false}) {
+      options.in_batch = in_batch;
+      test::TestDevice device;
+      const OnDeviceBatch y(device, x);
+      cuda::DeviceInfoNce(options).run(device, y.batch(), y.gradients(), y.loss.data(), y.scale_gradient.data());
+      CHECK(!std::isfinite(y.result().loss));
+    }
+  }
+}
+
 TEST_CASE("one block of scores or many give the same loss, to rounding") {
   const Values x({6, 1, 2, 2, 24, true}, 4);
   InfoNCE options = InfoNCE::qwen3();
@@ -236,4 +253,6 @@ TEST_CASE("InfoNCE of embeddings on the host, computed on a device, adds what th
   Result unused = expected(InfoNCE{}, x);
   const ContrastiveBatch<float> scored{batch.queries, batch.positives, {}, {}, 0, scores};
   CHECK_THROWS_WITH_AS(loss(scored, {rows(unused.dqueries), rows(unused.dpositives), {}}), doctest::Contains("scores"), ShapeError);
+  const ContrastiveGradients<float> short_rows{rows(unused.dqueries).middle_rows(0, 1), rows(unused.dpositives), rows(unused.dnegatives)};
+  CHECK_THROWS_WITH_AS(loss(batch, short_rows), doctest::Contains("the queries"), ShapeError);
 }

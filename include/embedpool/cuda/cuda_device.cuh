@@ -51,7 +51,11 @@ class CudaDevice {
   static bool available() { return gpu_unavailable_because().empty(); }
 
   cudaStream_t stream() const noexcept { return parts_->stream; }
-  std::pmr::memory_resource* memory() const noexcept { return parts_->memory; }
+  /// Errors  CudaError while the stream is captured in a graph
+  std::pmr::memory_resource* memory() const {
+    require_not_captured(stream(), "CudaDevice::memory");
+    return parts_->memory;
+  }
 
   void copy_in(void* to, const void* from, Index bytes) { copy(to, from, bytes, cudaMemcpyHostToDevice); }
   void copy_out(void* to, const void* from, Index bytes) { copy(to, from, bytes, cudaMemcpyDeviceToHost); }

@@ -30,8 +30,9 @@ class DeviceBuffer {
   template <Device D>
   T* reserve(D& device, Index count) {
     if (count <= capacity_) return data_;
+    std::pmr::memory_resource* const memory = device.memory();  // refused before anything is given back
     release();
-    memory_ = device.memory();
+    memory_ = memory;
     data_ = static_cast<T*>(memory_->allocate(static_cast<std::size_t>(count) * sizeof(T), alignment));
     capacity_ = count;
     return data_;

@@ -27,6 +27,7 @@ struct InfoNceOn : InfoNCE {
   double operator()(const ContrastiveBatch<float>& batch, const ContrastiveGradients<float>& gradients,
                     double& scale_gradient) const {
     batch.check_unscored();
+    gradients.check(batch);
     const Index queries = batch.queries.rows, positives = batch.positives.rows, negatives = batch.negatives.rows;
     Matrix<float> host(queries + positives + negatives, batch.queries.cols);  // packed: they may be cut from longer rows
     host.topRows(queries) = as_eigen(batch.queries);

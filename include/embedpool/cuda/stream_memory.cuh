@@ -8,13 +8,22 @@
 
 namespace embedpool::cuda {
 
+/// Refuses memory for a stream that is captured in a graph: what a graph allocates is gone after it.
+///
+/// Errors  CudaError of `call`
+inline void require_not_captured(cudaStream_t stream, const std::string& call) {
+  cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+  check(cudaStreamIsCapturing(stream, &capture), "cudaStreamIsCapturing");
+  if (capture != cudaStreamCaptureStatusNone)
+    throw CudaError(call, "not while a graph is captured: the same work has to run once before");
+}
+
 /// Memory of the current GPU in the order of a stream: given back, it may still be read by what the stream was told
 /// before, and what is asked for next may be the same memory. A pool of its own keeps freed memory until it is
 /// destroyed.
 ///
 /// Requires  the stream lives longer than the resource and all that it gave out
-/// Errors    CudaError where memory is out, or while the stream is captured in a graph: what a graph allocates is gone
-///           after it, so that the work must have run once before
+/// Errors    CudaError where memory is out, or while the stream is captured in a graph: the work must have run once before
 class StreamMemory final : public std::pmr::memory_resource {
  public:
   explicit StreamMemory(cudaStream_t stream) : stream_(stream) {
@@ -38,16 +47,11 @@ class StreamMemory final : public std::pmr::memory_resource {
   static constexpr std::size_t largest_alignment = 256;
 
   void* do_allocate(std::size_t bytes, std::size_t alignment) override {
-    const auto call = [&] { return "cudaMallocFromPoolAsync of " + std::to_string(bytes) + " bytes"; };
-    if (alignment > largest_alignment) throw CudaError(call(), "aligned to " + std::to_string(alignment));
-    cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
-    check(cudaStreamIsCapturing(stream_, &capture), "cudaStreamIsCapturing");
-    if (capture != cudaStreamCaptureStatusNone)
-      throw CudaError(call(), "not while a graph is captured: the same work has to run once before");
+    const std::string call = "cudaMallocFromPoolAsync of " + std::to_string(bytes) + " bytes";
+    if (alignment > largest_alignment) throw CudaError(call, "aligned to " + std::to_string(alignment));
+    require_not_captured(stream_, call);
     void* memory = nullptr;
-    if (const auto status = cudaMallocFromPoolAsync(&memory, std::max(bytes, std::size_t{1}), pool_, stream_);
-        status != cudaSuccess)
-      check(status, call());
+    check(cudaMallocFromPoolAsync(&memory, std::max(bytes, std::size_t{1}), pool_, stream_), call);
     return memory;
   }
   void do_deallocate(void* memory, std::size_t, std::size_t) override { cudaFreeAsync(memory, stream_); }

@@ -9,7 +9,8 @@ namespace embedpool::cuda {
 /// A TrainedEmbedder whose passes run on a device: a TrainableModel as it is one, so that trainers, gradient caches,
 /// checkpoints and files are those of the CPU. Parameters, gradients and the optimiser's moments stay on the device; a pass
 /// takes ids there and embeddings back, and their gradient there. `bring_back()` makes the host's parameters those of the
-/// device; the host's gradients are not used.
+/// device; the host's gradients are not used. `changed()` takes adapter and head there; the calibration is that of the
+/// beginning.
 ///
 /// Errors    ShapeError for a base that is trained: it is frozen in T here
 /// Requires  device and `host` outlive this; `host` is taught through this alone

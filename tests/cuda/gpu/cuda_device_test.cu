@@ -93,8 +93,10 @@ TEST_CASE("work that ran once is captured in a graph, which sees new values; mem
   CHECK(out.values() == std::vector<float>(n * n));
 
   cuda::DeviceBuffer<float> grown;
+  const float* const before = grown.reserve(device, 10);
   CHECK(test::refusal<Error>([&] { graph.capture(device, [&] { grown.reserve(device, 1000); }); }).find("captured") !=
         std::string::npos);
+  CHECK(grown.data() == before);
   graph.launch(device);  // the one from before
   device.wait();
 }

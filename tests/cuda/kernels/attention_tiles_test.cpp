@@ -39,6 +39,9 @@ TEST_CASE("selected queries of tile attention have the bits of the whole computa
   test::TestDevice device;
   test::check_selection<false>(device, problem, test::causal, test::last_query);
   test::check_selection<false>(device, problem, test::bidirectional, test::middle_queries);
+  // Many rows that are taken through keys which they do not see.
+  const test::AttentionProblem<f16> many({TextShape::bare(130)}, test::every_query, {16, 1, 16, 0.25}, 8);
+  test::check_selection<false>(device, many, test::causal, test::later_queries);
 }
 
 TEST_CASE("tile attention of rows that are not aligned has the bits of aligned ones") {

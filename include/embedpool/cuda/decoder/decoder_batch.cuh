@@ -18,14 +18,8 @@ class DeviceDecoderBatch {
     const RowSelection all = RowSelection::all(segments);
     every_ = every_tiles_.upload(device, segments, all);
     last_ = last_tiles_.upload(device, segments, read);
-    if (segments.longest() > positions_) {
-      positions_ = std::max<Index>(segments.longest(), 2 * positions_);
-      const RotaryTable<float> table(config.inverse_frequencies, positions_);
-      const auto size = static_cast<std::size_t>(positions_ * table.pairs());
-      cosine_.upload(device, std::span<const float>(table.cosine(0), size));
-      sine_.upload(device, std::span<const float>(table.sine(0), size));
-      device.wait();
-    }
+    if (segments.longest() > positions_ || config.inverse_frequencies != frequencies_)
+      upload_rotary(device, config, std::max<Index>(segments.longest(), 2 * positions_));
     device.wait();
   }
 
@@ -45,11 +39,24 @@ class DeviceDecoderBatch {
                    batch.ids()[static_cast<std::size_t>(segments.offset(b) + t)], 0, vocabulary - 1);
   }
 
+  template <Device D>
+  void upload_rotary(D& device, const DecoderConfig& config, Index positions) {
+    positions_ = 0;  // until all is there: memory may be refused
+    const RotaryTable<float> table(config.inverse_frequencies, positions);
+    const auto size = static_cast<std::size_t>(positions * table.pairs());
+    cosine_.upload(device, std::span<const float>(table.cosine(0), size));
+    sine_.upload(device, std::span<const float>(table.sine(0), size));
+    device.wait();
+    frequencies_ = config.inverse_frequencies;
+    positions_ = positions;
+  }
+
   DeviceBuffer<TokenId> ids_;
   AttentionBatchBuffer every_tiles_, last_tiles_;
   AttentionBatch every_{}, last_{};
   DeviceBuffer<float> cosine_, sine_;
-  Index positions_ = 0;
+  Index positions_ = 0;                ///< of which the tables hold angles
+  std::vector<double> frequencies_{};  ///< of these angles: another decoder may have others
 };
 
 }  // namespace embedpool::cuda

@@ -25,6 +25,8 @@ concept TrainableDeviceSink = DeviceLayerSink<K> &&
 /// Memory  4 D bytes a token and block, and with T of two bytes 4 D + 4 (NH + NKV) d + 4 F more in blocks that keep
 ///         everything
 /// Errors  as DeviceDecoder::forward
+/// Note    gradients between maps are in T, and nothing scales the loss: f16 makes those below 6e-8 zero, bf16 has float's
+///         range
 template <DeviceElement T, Device D>
 class DeviceDecoderTraining {
  public:

@@ -35,12 +35,13 @@ class HeadSums {
  private:
   template <Device D>
   Rows<const float> ones(D& device, Index count) {
-    float* const data = ones_.reserve(device, count);
     if (count > filled_) {
+      filled_ = 0;  // until it is: memory may be refused
+      float* const data = ones_.reserve(device, count);
       device.launch(head_kernels::FillOnes{data, count});
       filled_ = count;
     }
-    return {data, 1, count};
+    return {ones_.data(), 1, count};
   }
 
   DeviceBuffer<float> ones_, indicator_;

@@ -59,7 +59,8 @@ struct TileAttention {
         highest = warp_reduce<4>(thread, highest, Largest{});
         // A row that has seen nothing yet: any finite base gives weights 0.
         const float base = highest == minus_infinity ? 0.0f : highest * in.scale_log2;
-        const float correction = power_of_two(largest[half] * in.scale_log2 - base);
+        // Exactly 1 for keys that a row does not see: fused to one operation, the difference would be what base was rounded by.
+        const float correction = largest[half] == highest ? 1.0f : power_of_two(largest[half] * in.scale_log2 - base);
         largest[half] = highest;
         float sum = 0;
         for (SumFragment& score : scores) {

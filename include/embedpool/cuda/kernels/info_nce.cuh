@@ -80,7 +80,8 @@ struct InfoNceSums {
   }
 };
 
-/// loss_i from the sums. A thread for a query.
+/// loss_i from the sums; no number where the positive's score is none, which as a difference of 0 would be forgotten. A
+/// thread for a query.
 struct InfoNceLosses {
   static constexpr int threads = 128;
   Index queries;
@@ -94,7 +95,8 @@ struct InfoNceLosses {
     if (query >= queries) return;
     // log(exp(0) + sum exp(z)) with the largest taken out; log1p and expm1 keep small sums
     const float largest = sums.largest[query];
-    sums.loss[query] = largest + std::log1p(sums.others[query] + std::expm1(-largest));
+    const float positive = sums.positive[query], nothing = positive - positive;  // 0, or no number
+    sums.loss[query] = largest + std::log1p(sums.others[query] + std::expm1(-largest)) + nothing;
   }
 };
 
