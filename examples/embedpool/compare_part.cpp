@@ -32,6 +32,7 @@ Index trained_parameters(const std::filesystem::path& folder) {
 void take_run_options(const CompareOptions& from, const std::string& label, EmbeddingOptions& to) {
   to.model = from.model;
   to.compute = from.compute;
+  to.device = from.device;
   to.threads = from.threads;
   to.batch_tokens = from.batch_tokens;
   to.quiet = from.quiet;

@@ -66,6 +66,7 @@ io::Json settled_plan(const CompareOptions& options, const Model& model, const s
                    {"model_digest", digest_of(model.path())},
                    {"max_items", options.max_items},
                    {"compute", options.compute},
+                   {"device", options.device},
                    {"evaluated_tokens", options.evaluated_tokens.value_or(0)},
                    {"minutes", options.minutes.value_or(0)},
                    {"training_data", io::Json::object()},

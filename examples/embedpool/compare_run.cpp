@@ -8,6 +8,7 @@
 #include "compare_part.hpp"
 #include "compare_plan.hpp"
 #include "evaluation.hpp"
+#include "gpu/require_gpu.hpp"
 #include "progress.hpp"
 #include "settings.hpp"
 #include "text_file.hpp"
@@ -47,6 +48,14 @@ std::vector<BlankText> check_all_data(const CompareOptions& options, const std::
   return blank;
 }
 
+void check_text(const BlankText& blank, const TextEncoding& encoding) {
+  try {
+    encoding.layout.lay_out(blank.text, encoding.encode);
+  } catch (const ShapeError& error) {
+    throw ShapeError("data set '" + blank.task + "', text '" + blank.text.substr(0, 20) + "': " + error.what());
+  }
+}
+
 /// Refuses flags that do not fit the model, each other or the texts, before anything is written.
 void check_reading(const ComparedSystem& system, const Model& model, const std::vector<BlankText>& blank) {
   try {
@@ -55,11 +64,7 @@ void check_reading(const ComparedSystem& system, const Model& model, const std::
     if (!system.untrained) apply_recipe(training);
     Settings settings = resolve(training, model);
     const TextEncoding encoding = text_encoding(training, settings, model);
-    for (const auto& [task, text] : blank) try {
-        encoding.layout.lay_out(text, encoding.encode);
-      } catch (const ShapeError& error) {
-        throw ShapeError("data set '" + task + "', text '" + text.substr(0, 20) + "': " + error.what());
-      }
+    for (const BlankText& text : blank) check_text(text, encoding);
     if (system.untrained || !training.head.empty()) return;
     const Index width = model.decoder().width(), slots = settings.reading.slots(model.decoder().layers());
     new_head(training.head_options, width, slots).init<float>(width, slots, 0);
@@ -100,6 +105,7 @@ ScoreTable empty_table(const std::vector<ComparedSystem>& systems, const std::ve
 }  // namespace
 
 ComparedRun run_comparison(const CompareOptions& options) {
+  if (options.device == "cuda") require_gpu(AnyCompute::parse(options.compute));
   const std::vector<ComparedSystem> systems = compared_systems(options);
   const std::vector<io::TaskFolder> folders = chosen_tasks(options.data, options.tasks);
   const std::vector<BlankText> blank = check_all_data(options, systems, folders);

@@ -29,7 +29,7 @@ void add_key_options(CLI::App& command, EmbeddingOptions& options) {
       .add_option("--mask", options.mask,
                   "which tokens a token sees: causal (the model's own sliding window applies), bidirectional, window:N "
                   "(0 <= i - j < N), bidirectional-window:N (|i - j| <= N), prefix (the prompt bidirectional, the text "
-                  "causal). Default: causal")
+                  "causal). Default: what the model's own configuration says, else causal")
       ->type_name("MASK")->group(masks);
   command
       .add_option("--pooling", options.pooling,

@@ -50,14 +50,13 @@ io::Json read_result(const std::filesystem::path& file, const io::Json& embedder
   return result;
 }
 
-/// What stands in front of the queries of a data set: the instruction of its name, else of its kind, else nothing.
+}  // namespace
+
 std::string instruction_of(const io::TaskFolder& folder, const std::map<std::string, std::string>& prompts) {
   for (const std::string& task : {folder.name, std::string(name_of(folder.kind))})
     if (const auto prompt = prompts.find(task); prompt != prompts.end()) return prompt->second;
   return "";
 }
-
-}  // namespace
 
 std::vector<io::TaskFolder> chosen_tasks(const std::string& data, const std::vector<std::string>& tasks) {
   const std::vector<io::TaskFolder> all = io::find_tasks(data);

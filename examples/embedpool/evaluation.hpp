@@ -1,6 +1,7 @@
 #pragma once
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,9 @@ namespace embedpool::program {
 ///
 /// Errors  FileError naming a task that is not there
 std::vector<io::TaskFolder> chosen_tasks(const std::string& data, const std::vector<std::string>& tasks);
+
+/// What stands in front of the queries of a data set: the instruction of its name, else of its kind, else nothing.
+std::string instruction_of(const io::TaskFolder& folder, const std::map<std::string, std::string>& prompts);
 
 /// Where the scores of a data set lie: OUTPUT/KIND/NAME.json.
 std::filesystem::path score_file(const std::filesystem::path& output, const io::TaskFolder& folder);

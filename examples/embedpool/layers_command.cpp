@@ -34,13 +34,9 @@ void add_layers_command(CLI::App& program) {
   command
       ->add_option("--trained", options->head,
                    "folder that `embedpool train` wrote: the adapter is merged into the model, and where the head "
-                   "weighs several layers, the report says how. Its settings hold; a flag that says otherwise is refused")
+                   "weighs several layers, the report says how. Its settings hold, and its instructions for the queries of a "
+                   "data set or its kind; a flag that says otherwise is refused")
       ->type_name("DIR");
-  command
-      ->add_option(
-          "--task", options->task,
-          "the texts are queries of this task: what it was trained with as --instruction goes in front of them")
-      ->type_name("NAME");
   add_run_options(*command, *options);
   command->footer(
       "Every text goes through the model once, and its pooled state is kept of every layer, 0 the embeddings, L the last\n"

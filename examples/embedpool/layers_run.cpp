@@ -161,7 +161,7 @@ LayersRun run_layers(const LayersOptions& options, const Model& model) {
     TaskOptions protocol;
     protocol.most_items = options.max_items;
     protocol.classification.samples_per_label = 0;  // as many as MTEB takes on a set of that name
-    EmbeddedTable texts(pass, all, encoding, "", options.quiet);
+    EmbeddedTable texts(pass, all, encoding, instruction_of(folder, run.settings.config.prompts), options.quiet);
     const Task task = io::read_task(folder, texts.table, protocol);
     const Rows<const float> states = texts.embeddings(name);
     result.folder = folder;

@@ -28,7 +28,7 @@ void add_learning_options(CLI::App& command, LearningOptions& learning) {
       .add_option("--head-lr", learning.head_rate,
                   "of the head. Default: 0.01 for a mix of layers, which is few weights, 0.001 for heads with matrices")
       ->type_name("X")->check(non_negative_number())->group(group);
-  number("--warmup", learning.warmup, "steps until the peak", "N")->check(non_negative_number());
+  number("--warmup", learning.warmup, "steps until the peak; the first of them has rate 0", "N")->check(non_negative_number());
   static const std::map<std::string, Schedule::Decay> decays{
       {"constant", Schedule::Decay::constant}, {"linear", Schedule::Decay::linear}, {"cosine", Schedule::Decay::cosine}};
   command

@@ -93,12 +93,13 @@ void merge(const MergeOptions& options) {
   reading.head = options.trained;
   std::vector<LoraAdapter<float>> adapters;
   for (const std::string& adapter : options.adapters)
-    adapters.push_back(io::load_peft_adapter<float>(adapter, model.decoder().config()));
+    require_not_merged(adapters.emplace_back(io::load_peft_adapter<float>(adapter, model.decoder().config())), adapter, model);
   std::optional<Settings> settings;
   if (!options.trained.empty() || model.saved_pooling().unsupported.empty()) settings = resolve(reading, model);
   if (settings && settings->adapter) adapters.push_back(*std::move(settings->adapter));
 
-  const io::Json config = config_of(model, format);
+  io::Json config = config_of(model, format);
+  for (const LoraAdapter<float>& adapter : adapters) config[Model::merged_adapters_key].push_back(digest_of(adapter));
   write_json(folder.path() / "config.json", config);
   write_tokenizer(model, folder.path());
   if (options.trained.empty()) {

@@ -38,6 +38,15 @@ std::string Model::digest() const {
   return digest_ = digest.text();
 }
 
+std::vector<std::string> Model::merged_adapters() const {
+  if (is_gguf()) return {};
+  const io::Json config = io::read_json(std::filesystem::path(path_) / "config.json");
+  std::vector<std::string> merged;
+  for (const io::Json& digest : config.value(merged_adapters_key, io::Json::array()))
+    if (digest.is_string()) merged.push_back(digest.get<std::string>());
+  return merged;
+}
+
 io::ModelFacts Model::facts() const {
   const DecoderConfig& config = decoder_->config();
   return {config.architecture, config.layers, config.width, config.vocabulary};

@@ -18,6 +18,8 @@ namespace embedpool::program {
 /// A model file or directory: its decoder, what its own files say about pooling, and its tokenizer once text needs one.
 class Model {
  public:
+  static constexpr const char* merged_adapters_key = "embedpool_merged_adapters";  ///< in config.json
+
   /// Errors: FileError naming file, key or tensor, and cause.
   explicit Model(const std::string& path);
   ~Model();
@@ -27,6 +29,8 @@ class Model {
   const std::string& path() const noexcept { return path_; }
   /// A number of the contents of the file, or of the directory's files: another model at the same path has another.
   std::string digest() const;
+  /// What `embedpool merge` made of it: a digest_of() each adapter that is merged into it.
+  std::vector<std::string> merged_adapters() const;
   bool is_gguf() const noexcept { return gguf_.has_value(); }
   const std::optional<io::GgufFile>& gguf() const noexcept { return gguf_; }
   const Decoder<float>& decoder() const noexcept { return *decoder_; }

@@ -86,6 +86,7 @@ void add_nearest_command(CLI::App& program) {
   add_input_format_option(*command, *options);
   add_key_options(*command, *options);
   add_saved_options(*command, *options);
+  command->remove_option(command->get_option("--no-normalize"));  // cosines do not see it
   command->get_option("--task")->description(
       "the queries are of this task: what it was trained with as --instruction goes in front of them, and of no other text");
   add_run_options(*command, *options);

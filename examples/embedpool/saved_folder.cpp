@@ -62,7 +62,10 @@ void take_saved(const EmbeddingOptions& options, const Model& model, Settings& s
   io::EmbedderConfig& config = settings.config;
   config = std::move(main.config);
   config.layers = canonical_layers(AnyLayers::parse(config.layers), config.model.layers);
-  if (config.adapter) settings.adapter = io::load_peft_adapter<float>(folder, model.decoder().config());
+  if (config.adapter) {
+    settings.adapter = io::load_peft_adapter<float>(folder, model.decoder().config());
+    require_not_merged(*settings.adapter, folder, model);
+  }
   settings.reading.params = std::move(main.head);
   settings.reading.calibration = std::move(main.calibration);
   settings.pooling_source = folder;

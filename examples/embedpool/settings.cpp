@@ -1,10 +1,8 @@
 #include "settings.hpp"
 
 #include <algorithm>
-#include <bit>
 
 #include "embedpool/io/tokenizer/tokenizer.hpp"
-#include "digest.hpp"
 #include "saved_folder.hpp"
 
 namespace embedpool::program {
@@ -169,22 +167,6 @@ Settings resolve(const EmbeddingOptions& options, const Model& model) {
 
 Decoder<float> decoder_of(const Settings& settings, const Model& model) {
   return settings.adapter ? merged(model.decoder(), *settings.adapter) : model.decoder();
-}
-
-std::string learned_digest(Settings& settings) {
-  Digest digest;
-  if (settings.adapter)
-    for (const auto& [place, lora] : settings.adapter->entries) {
-      for (const Index number : {static_cast<Index>(place.kind), place.layer, place.expert})
-        digest.add(static_cast<std::uint64_t>(number));
-      digest.add(lora.a);
-      digest.add(lora.b);
-      digest.add(std::uint64_t{std::bit_cast<std::uint32_t>(lora.scale)});
-    }
-  AnyHead::for_each(settings.reading.params, [&](auto&&, const Matrix<float>& tensor) { digest.add(tensor); });
-  if (const auto& calibration = settings.reading.calibration)
-    for (const Matrix<float>* values : {&calibration->mean, &calibration->inverse_scale}) digest.add(*values);
-  return digest.text();
 }
 
 TextEncoding text_encoding(const EmbeddingOptions& options, const Settings& settings, const Model& model) {

@@ -34,6 +34,12 @@ std::map<std::string, std::string> parse_instructions(const std::vector<std::str
 /// The model's decoder, with the adapter merged into it where there is one.
 Decoder<float> decoder_of(const Settings& settings, const Model& model);
 
+/// A number of an adapter: others at the same path have another.
+std::string digest_of(const LoraAdapter<float>& adapter);
+
+/// Refuses an adapter that was merged into the model. Errors: FileError naming `folder`, from which it came.
+void require_not_merged(const LoraAdapter<float>& adapter, const std::string& folder, const Model& model);
+
 /// A number of the adapter, the head's parameters and the calibration: others at the same path have another.
 std::string learned_digest(Settings& settings);
 

@@ -53,14 +53,15 @@ void add_head_options(CLI::App& command, TrainOptions& options) {
   HeadOptions& head = options.head_options;
   std::string names;
   for (const std::string_view name : AnyHead::names) names += (names.empty() ? "" : ", ") + std::string(name);
-  command.add_option("--head", head.kind, "what makes one vector of a text's keys: " + names)->type_name("NAME")->group(group);
-  command.add_option("--head-queries", head.queries, "learned queries (latents) of an attention head")
+  command.add_option("--head", head.kind, "what makes one vector of a text's keys: " + names + ". Default: identity, and layer-mix where "
+                     "several layers or kinds of tokens are read")->type_name("NAME")->group(group);
+  command.add_option("--head-queries", head.queries, "learned queries (latents) of an attention head. Default: 8")
       ->type_name("N")->check(positive_number())->group(group);
-  command.add_option("--head-heads", head.heads, "its attention heads")
+  command.add_option("--head-heads", head.heads, "its attention heads. Default: width / 64, or fewer where these do not divide the width")
       ->type_name("N")->check(positive_number())->group(group);
-  command.add_option("--head-dim", head.head_dim, "width of each of them")
+  command.add_option("--head-dim", head.head_dim, "width of each of them. Default: 64")
       ->type_name("N")->check(positive_number())->group(group);
-  command.add_option("--head-feed-forward", head.feed_forward, "inner width of its feed-forward")
+  command.add_option("--head-feed-forward", head.feed_forward, "inner width of its feed-forward. Default: the model's width")
       ->type_name("N")->check(positive_number())->group(group);
   command
       .add_flag("--head-published-start", head.published_start,
@@ -143,7 +144,8 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
   command
       .add_option("--design", options.design,
                   "one of the five of arXiv 2409.02727: 1 last token, 2 attention to the last layer, 3 to all layers, "
-                  "under the causal mask; 4 and 5 are 2 and 3 under the bidirectional mask. Default: a calibrated mix of "
+                  "under the causal mask; 4 and 5 are 2 and 3 under the bidirectional mask. Attention is the head perceiver, "
+                  "which begins at the mean of its keys. Default: a calibrated mix of "
                   "all layers, of a prompt's last token and the text's mean")
       ->type_name("1..5")->check(CLI::Range(1, 5));
   command.add_flag("--resume", options.resume, "go on from the checkpoint in the folder, with the same flags");

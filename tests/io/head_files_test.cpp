@@ -11,6 +11,29 @@ std::filesystem::path temporary(const std::string& name) {
   return std::filesystem::temp_directory_path() / ("embedpool_" + std::to_string(getpid()) + "_" + name);
 }
 
+/// A head of a user's with a tensor for each kind of key, and an option that the library's heads have as another type.
+struct PerKind {
+  bool residual = true;
+  Index count = 5;
+
+  template <Real S>
+  struct Params {
+    std::vector<Matrix<S>> gains;
+    Matrix<S> gamma;
+  };
+  template <class P, class F>
+  static void for_each(P& params, F&& f) {
+    for (std::size_t k = 0; k < params.gains.size(); ++k) f("gains." + std::to_string(k), params.gains[k]);
+    f("gamma", params.gamma);
+  }
+  template <Real S>
+  Params<S> init(Index width, Index slots) const {
+    Params<S> params{{}, Matrix<S>::Constant(3, width, S(0.5))};
+    for (Index k = 0; k < slots; ++k) params.gains.push_back(Matrix<S>::Constant(1, width, S(k)));
+    return params;
+  }
+};
+
 }  // namespace
 
 TEST_CASE("every head's parameters and options survive a file") {
@@ -89,6 +112,18 @@ TEST_CASE("options of any size reserve no memory before the file has been read")
   AnyHead::for_each(params, [&](const std::string& name, Matrix<float>& tensor) { writer.add(name, tensor); });
   writer.write(path);
   CHECK_THROWS_WITH_AS(io::read_head<float>(huge, most, most, path), doctest::Contains("latents"), FileError);
+  std::filesystem::remove(path);
+}
+
+TEST_CASE("a user's head comes back as it was: tensors by kind of key, members and names of its own") {
+  const PerKind head;
+  auto params = head.init<float>(4, 3);
+  const auto path = temporary("users.safetensors");
+  io::write_head(head, params, path);
+  const auto read = io::read_head<float>(head, 4, 3, path);
+  REQUIRE(read.gains.size() == 3);
+  for (std::size_t k = 0; k < 3; ++k) CHECK(read.gains[k] == params.gains[k]);
+  CHECK(read.gamma == params.gamma);  // a matrix, though others have a vector of that name
   std::filesystem::remove(path);
 }
 

@@ -102,6 +102,17 @@ TEST_CASE("a push that does not fit is refused by name") {
   CHECK(refusal([&] { stream().push(1, states.batch_of({0}).layer(1)); }) == "Pooling: layer 1: texts must be 2, got 1");
   CHECK(refusal([&] { stream().push(1, LayerStates<float>{}); }) ==
         "Pooling: layer 1 comes without segments or selection");
+  Segments prompted;
+  prompted.add(segments.shape(0));
+  prompted.add({3, {1, 3}, 1});
+  const auto elsewhere = testing::HiddenStates<float>::random(prompted, 3, 4, 1);
+  CHECK(refusal([&] { stream().push(1, elsewhere.layer(1)); }) ==
+        "Pooling: layer 1: text 1 has its prompt or its copies at other tokens than the text of the stream");
+  LayerStates<float> nowhere = states.layer(1), narrow = states.layer(1);
+  nowhere.buffer.data = nullptr;
+  narrow.buffer.stride = 3;
+  CHECK(refusal([&] { stream().push(1, nowhere); }) == "Pooling: layer 1 comes without rows");
+  CHECK(refusal([&] { stream().push(1, narrow); }).starts_with("Pooling: layer 1: stride must be in [4, "));
   const RowSelection last(segments, [](const TextShape& shape) { return Interval{shape.tokens - 1, shape.tokens}; });
   CHECK(refusal([&] { stream().push(1, LayerStates<float>{states.rows(1).middle_rows(0, 2), &segments, &last, {}}); }) ==
         "Pooling: layer 1: text 0: first token held must be in [0, 0], got 1");

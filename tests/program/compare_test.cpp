@@ -268,6 +268,7 @@ TEST_CASE("bad configurations, flags and data are one clear error before anythin
   failed(fixture.compare("bad", {"--designs", "1,1", "--steps", "1"}), {"design 1"});
   failed(fixture.compare("bad", {"--designs", "1", "--steps", "1", "--minutes", "1"}), {"--steps", "--minutes"});
   failed(fixture.compare("bad", {"--seeds", "0"}), {"--seeds"});
+  failed(fixture.compare("bad", {"--device", "cuda", "--compute", "int8"}), {"--device cuda"});  // on any machine
   failed(fixture.compare("bad", {"--tasks", "Nothing"}), {"Nothing"});
   failed(fixture.compare("bad", {"--train-data", (fixture.folder / "none.jsonl").string()}), {"none.jsonl"});
   fixture.write("retrieval/Find/corpus.jsonl", "{\"_id\": \"d1\", \"text\": \"a bb\"}\n{\"_id\": \"d2\", \"text\": \"\"}\n");

@@ -15,6 +15,15 @@ struct Fixture : ScoredModel {
   }
 };
 
+std::string write_training_data(const Fixture& fixture) {
+  std::string lines;
+  for (int i = 0; i < 8; ++i) {
+    const std::string word(2, static_cast<char>('a' + i));
+    lines += "{\"query\": \"a " + word + "\", \"positive\": \"the " + word + "\"}\n";
+  }
+  return fixture.folder.write("train.jsonl", lines);
+}
+
 }  // namespace
 
 TEST_CASE("layers: every layer has the score that evaluate gives it, and the report is in four files") {
@@ -68,14 +77,25 @@ TEST_CASE("layers: the same text behind all others has one state in layer 0, whi
   CHECK(report.at("tasks").at(0).at("raw").at(0) == 0.0);
 }
 
+TEST_CASE("layers: instructions of a trained folder stand in front of queries, as in evaluate") {
+  const Fixture fixture;
+  const std::string data = write_training_data(fixture), trained = (fixture.folder / "trained").string();
+  const std::string told = "sts=to say: ";
+  const Outcome training = run({"train", "--model", fixture.model, "--data", data, "--output", trained, "--freeze-backbone",
+                                "--pooling", "mean", "--layers", "all", "--instruction", told, "--steps", "1", "--batch", "4", "--quiet"});
+  CAPTURE(training.error);
+  REQUIRE(training.status == 0);
+  CHECK(nlohmann::json::parse(read_file(fixture.folder / "trained/embedder.json")).at("head").at("type") == "layer-mix");
+  REQUIRE(fixture.layers("out", {"--trained", trained, "--tasks", "sts"}).status == 0);
+  REQUIRE(run({"evaluate", "--model", fixture.model, "--data", fixture.data, "--tasks", "sts", "--pooling", "mean", "--instruction", told,
+               "--output", (fixture.folder / "scores").string()}).status == 0);
+  CHECK(fixture.json("out/layers.json").at("tasks").at(0).at("raw").at(3).get<double>() ==
+        doctest::Approx(fixture.json("scores/sts/Pairs.json").at("main_score").get<double>()).epsilon(1e-9));
+}
+
 TEST_CASE("layers: a trained head over layers says where it looks") {
   const Fixture fixture;
-  std::string lines;
-  for (int i = 0; i < 8; ++i) {
-    const std::string word(2, static_cast<char>('a' + i));
-    lines += "{\"query\": \"a " + word + "\", \"positive\": \"the " + word + "\"}\n";
-  }
-  const std::string data = fixture.folder.write("train.jsonl", lines), trained = (fixture.folder / "trained").string();
+  const std::string data = write_training_data(fixture), trained = (fixture.folder / "trained").string();
   const Outcome training = run({"train", "--model", fixture.model, "--data", data, "--output", trained, "--design", "3",
                                 "--steps", "2", "--warmup", "1", "--batch", "4", "--lora-rank", "2", "--quiet"});
   CAPTURE(training.error);

@@ -167,6 +167,19 @@ TEST_CASE("every GGUF file becomes a Hugging Face model with the same embeddings
   CHECK(files > 0);
 }
 
+TEST_CASE("an adapter is not taken twice: neither with the model that it is merged into, nor merged into that again") {
+  const Fixture fixture;
+  write_trained(fixture.model, fixture.trained, [](io::EmbedderConfig&) {});
+  const std::string other = (fixture.folder / "other").string(), twice = (fixture.folder / "twice").string();
+  write_adapter(fixture.model, other, 2);
+  REQUIRE(fixture.merge({"--trained", fixture.trained}).status == 0);
+  const std::vector<std::string> parts = {fixture.trained, "is merged into", "already"};
+  check_refused(run({"embed", "--model", fixture.out, "--trained", fixture.trained, "--input", "-"}, "a\n"), parts);
+  check_refused(run({"merge", "--model", fixture.out, "--adapter", fixture.trained, "--output", twice}), parts);
+  REQUIRE(run({"merge", "--model", fixture.out, "--adapter", other, "--output", twice}).status == 0);
+  check_refused(run({"embed", "--model", twice, "--trained", fixture.trained, "--input", "-"}, "a\n"), parts);
+}
+
 TEST_CASE("what must not be overwritten, or does not belong together, is refused by name and leaves nothing") {
   Fixture fixture;
   write_adapter(fixture.model, fixture.trained, 1);

@@ -69,6 +69,10 @@ TEST_CASE("flags that would change nothing are refused by name") {
   refused(pairs, {"--loss", "triplet", "--temperature", "0.1"}, "--temperature");
   refused(pairs, {"--data", scores.data, "--no-in-batch-negatives", "rated"}, "--no-in-batch-negatives rated");
   refused(scores, {"--scored-loss", "cosine-mse", "--temperature", "0.1"}, "--temperature");
+  for (const std::vector<std::string>& flags : std::vector<std::vector<std::string>>{
+           {"--head-queries", "2"}, {"--head-heads", "2"}, {"--head-dim", "2"}, {"--head-feed-forward", "2"}, {"--head-published-start"},
+           {"--no-layer-table"}})
+    check_refused(pairs.train_head("bad" + flags.front(), flags), {flags.front() + " would change nothing: head layer-mix"});
   check_refused(pairs.train_head("bad", {"--held-out-every", "5"}), {"--held-out-every", "--held-out"});
   check_refused(pairs.train_head("bad", {"--no-calibration", "--calibration-texts", "5"}), {"--no-calibration", "--calibration-texts"});
 }

@@ -44,6 +44,7 @@ struct TextShape {
 
   /// A bare text: no prompt, nothing appended.
   static constexpr TextShape bare(Index tokens) noexcept { return {tokens, {0, tokens}, 0}; }
+  friend constexpr bool operator==(const TextShape&, const TextShape&) = default;
 };
 
 /// The part `view` of a text as a text of its own: positions count from view.begin, and what the text marks is cut to

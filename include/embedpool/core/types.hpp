@@ -3,6 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#if defined(__FAST_MATH__)
+#error "embedpool: -ffast-math (and -Ofast) takes away what it promises: NaN is seen, sums have one order. Compile without it."
+#endif
+
 namespace embedpool {
 
 /// Signed, as wide as a pointer, equal to Eigen::Index: every size, offset and position.

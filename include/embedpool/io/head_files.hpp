@@ -27,12 +27,12 @@ void head_options(Head& head, Option&& option) {
   if constexpr (requires { head.normalise_keys; }) option("normalise_keys", head.normalise_keys);
   if constexpr (requires { head.layer_table; }) option("layer_table", head.layer_table);
   if constexpr (requires { head.zero_start; }) option("zero_start", head.zero_start);
-  if constexpr (requires { head.residual; }) {
+  if constexpr (requires { head.residual == Residual::pooled; }) {
     bool pooled = head.residual == Residual::pooled;
     option("pooled_residual", pooled);
     if constexpr (!std::is_const_v<Head>) head.residual = pooled ? Residual::pooled : Residual::latents;
   }
-  if constexpr (requires { head.start; }) {
+  if constexpr (requires { std::remove_cvref_t<decltype(head.start)>::pooling; }) {
     using Start = std::remove_cvref_t<decltype(head.start)>;
     bool pooled = head.start == Start::pooling;
     option("pooled_residual", pooled);
@@ -55,7 +55,16 @@ Head smallest_like(Head head) {
   return head;
 }
 
-/// Whether checkpoints hold a tensor of one row as a vector: gains, biases and weights of a sum, but not a single latent.
+/// Parameters with the head's tensors, for their names: of the library's heads none larger than it must be. A user's head
+/// may have as many tensors as there are kinds of keys.
+template <Real S, class Head>
+typename Head::template Params<S> shapes_of(const Head& head, Index width, Index slots) {
+  if constexpr (requires { head.variant(); }) return smallest_like(head).template init<S>(1, 1);
+  else return head.template init<S>(width, slots);
+}
+
+/// Whether checkpoints hold a tensor of this name, if it has one row, as a vector: gains, biases and weights of a sum, but
+/// not a single latent.
 inline bool is_vector(std::string_view name) {
   return name.ends_with("bias") || name.ends_with("norm.weight") || name.ends_with("norm_context.weight") ||
          name == "scalars" || name == "gamma" || name == "v";
@@ -102,7 +111,7 @@ template <class Head, class Params>
 void write_head(const Head& head, Params& params, const std::filesystem::path& path) {
   SafetensorsWriter writer;
   if constexpr (requires { head.name(); }) writer.add_metadata("head", std::string(head.name()));
-  Head::for_each(params, [&](const std::string& name, auto& tensor) { writer.add(name, tensor, detail::is_vector(name)); });
+  Head::for_each(params, [&](const std::string& name, auto& tensor) { writer.add(name, tensor, tensor.rows() == 1 && detail::is_vector(name)); });
   writer.write(path);
 }
 
@@ -119,7 +128,7 @@ typename Head::template Params<S> read_head(const Head& head, Index width, Index
       throw FileError(file.name(), "__metadata__.head", "is '" + written->second.substr(0, 40) + "', must be '" +
                                                             std::string(head.name()) + "'");
   }
-  auto params = detail::smallest_like(head).template init<S>(1, 1);
+  auto params = detail::shapes_of<S>(head, width, slots);
   std::set<std::string> known;
   Head::for_each(params, [&](const std::string& name, Matrix<S>& tensor) {
     known.insert(name);

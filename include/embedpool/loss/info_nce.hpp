@@ -16,7 +16,8 @@ enum class Similarity { cosine, dot };
 /// Terms of query i: all positives and all hard negatives of the batch; with query_query also s(q_i, q_j), with
 /// document_document also s(d_i, d_j), j != i. With in_batch false, as for classification data, where another query's
 /// document may well be right, its own positive and hard negatives alone. Terms that false_negatives drops, and documents
-/// that equal query i's own, leave the sum. With symmetric the loss is half of this plus half of the same with queries and
+/// that equal query i's own, leave the sum; terms s(q_i, q_j) are dropped for their score alone, whatever answers the two
+/// queries have. With symmetric the loss is half of this plus half of the same with queries and
 /// positives exchanged, without hard negatives.
 ///
 /// Errors  ShapeError for parts that do not fit

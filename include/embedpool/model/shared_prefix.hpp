@@ -58,7 +58,7 @@ class ComputedTokens {
   /// A text of which nothing but shared tokens is read keeps one token more than needed, for a selection has some of
   /// every text.
   RowSelection giving(const RowSelection& read, const Segments& segments) const {
-    Interval of_first = read.held(0);
+    Interval of_first = read.texts() > 0 ? read.held(0) : Interval{};
     for (Index b = 1; b < read.texts(); ++b) of_first = hull(of_first, intersection(read.held(b), {0, prefix_}));
     return RowSelection(segments, [&, b = Index(0)](const TextShape&) mutable {
       const Index text = b++;

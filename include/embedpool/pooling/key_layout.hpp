@@ -1,5 +1,6 @@
 #pragma once
 #include <span>
+#include <string>
 #include <vector>
 
 #include "embedpool/pooling/concepts.hpp"
@@ -10,7 +11,7 @@ namespace embedpool {
 /// which kind each is, kind = layer slot x slots of the reader + slot in the reader.
 class KeyLayout {
  public:
-  /// Errors: ShapeError naming the text that the reader cannot read.
+  /// Errors: ShapeError naming the text that the reader cannot read, or a key of a kind that the reader does not have.
   template <class Tokens>
   KeyLayout(const Tokens& tokens, const Segments& segments, Index layer_slots) {
     first_key_.push_back(0);
@@ -26,6 +27,9 @@ class KeyLayout {
       keys_per_layer_.push_back(keys);
       for (Index layer_slot = 0; layer_slot < layer_slots; ++layer_slot)
         for (Index k = 0; k < keys; ++k) kinds_.push_back(layer_slot * tokens.slots() + tokens.slot(k, shape));
+      for (Index k = 0; k < keys; ++k)
+        require_in("Pooling: text " + std::to_string(b) + ", key " + std::to_string(k), "kind", tokens.slot(k, shape), 0,
+                   tokens.slots() - 1);
       first_key_.push_back(static_cast<Index>(kinds_.size()));
     }
   }

@@ -9,6 +9,7 @@
 #include "embedpool/pooling/heads/batched_head.hpp"
 #include "embedpool/pooling/key_layout.hpp"
 #include "embedpool/pooling/key_rows.hpp"
+#include "embedpool/pooling/require_layer_slots.hpp"
 #include "embedpool/pooling/require_pushable.hpp"
 #include "embedpool/pooling/tokens/all_tokens.hpp"
 
@@ -30,7 +31,8 @@ enum class KeepForBackward : bool { no, yes };
 /// Order   each text's result is computed in an order that depends on the text alone: bit-identical in any batch, for
 ///         any number of threads. Keys begin at multiples of 64 bytes for that reason too: how vectorised
 ///         sums are split can depend on the address
-/// Errors  ShapeError for a layer that is not wanted, comes twice, is missing at finish, or does not fit the batch
+/// Errors  ShapeError for a layer that is not wanted, comes twice, is missing at finish, or does not fit the batch; what the
+///         reader throws, after which the layer may be pushed again
 /// Requires  params, segments, calibration, executor and prepared work that is given outlive the stream
 template <Real S, class Pooling, Executor E>
 class PoolingStream {
@@ -54,6 +56,7 @@ class PoolingStream {
         layout_(pooling.tokens, segments, pooling.layers.count(layers)),
         embeddings_(segments.size(), pooling.head.output_width(width)),
         pushed_(static_cast<std::size_t>(layers + 1), false) {
+    require_layer_slots(pooling_.layers, layers);
     if (calibration_) calibration_->check(pooling_.slots(layers), width);
     if constexpr (requires { pooling_.head.check(params, width, Index(1)); })
       pooling_.head.check(params, width, pooling_.slots(layers));
@@ -76,15 +79,11 @@ class PoolingStream {
     require_pushable("Pooling", *this, layer, layers_, width_, *segments_, states);
     const auto seen = pushed_.begin() + layer;
     if (*seen) throw ShapeError("Pooling: layer " + std::to_string(layer) + " was pushed twice");
-    *seen = true;
-    const Index layer_slot = pooling_.layers.slot(layer, layers_);
-    if (immediate_) return embed_rows(states);
-    parallel_guarded(*executor_, segments_->size(), [&](Index b, Index) {
-      const TextStates<T> text = states.text(b);
-      const Rows<S> keys = layout_.layer(keys_, b, layer_slot);
-      pooling_.tokens.read(text, keys);
-      if (calibration_) calibration_->forward(layout_.kinds(b, layer_slot), keys);
-    });
+    if (immediate_)
+      embed_rows(states);
+    else
+      keep_keys(pooling_.layers.slot(layer, layers_), states);
+    *seen = true;  // a reader may throw
   }
 
   /// The embeddings [B, width]. Heads run on `executor`, all texts together where the head can.
@@ -146,7 +145,7 @@ class PoolingStream {
     require_equal("Pooling: backward_layer", "columns of dstates", dstates.cols, width_);
     if (!has_gradients_) throw ShapeError("Pooling: backward_layer comes after backward");
     const Index layer_slot = pooling_.layers.slot(layer, layers_);
-    executor.parallel_for(segments_->size(), [&](Index b, Index) {
+    parallel_guarded(executor, segments_->size(), [&](Index b, Index) {
       const Index first = states.selection->first_row(b);
       pooling_.tokens.backward(states.text(b), Rows<const S>(layout_.layer(dkeys_, b, layer_slot)),
                                dstates.middle_rows(first, states.selection->held(b).size()));
@@ -167,6 +166,16 @@ class PoolingStream {
     return texts;
   }
   const Prepared& prepared() const noexcept { return given_ ? *given_ : prepared_; }
+
+  template <Element T>
+  void keep_keys(Index layer_slot, const LayerStates<T>& states) {
+    parallel_guarded(*executor_, segments_->size(), [&](Index b, Index) {
+      const TextStates<T> text = states.text(b);
+      const Rows<S> keys = layout_.layer(keys_, b, layer_slot);
+      pooling_.tokens.read(text, keys);
+      if (calibration_) calibration_->forward(layout_.kinds(b, layer_slot), keys);
+    });
+  }
 
   /// Some texts at a time, so that keys that must be copied take little room: their rows go to the head.
   template <Element T>

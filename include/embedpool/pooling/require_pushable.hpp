@@ -16,18 +16,22 @@ void require_pushable(const char* place, const Sink& sink, Index layer, Index la
   if (states.segments == nullptr || states.selection == nullptr)
     throw ShapeError(where + " comes without segments or selection");
   require_equal(where, "width", states.buffer.cols, width);
+  if (states.buffer.data == nullptr && states.selection->rows() > 0) throw ShapeError(where + " comes without rows");
+  if (states.index.empty()) require_in(where, "stride", states.buffer.stride, width, Index(1) << 48);  // else in other units
   require_equal(where, "texts", states.segments->size(), segments.size());
   require_equal(where, "texts of the selection", states.selection->texts(), segments.size());
   for (Index b = 0; b < segments.size(); ++b) {
     const Index tokens = segments.shape(b).tokens;
     const Interval needed = sink.reads(segments.shape(b));
     const Interval held = states.selection->held(b);
-    const bool fits = states.segments->shape(b).tokens == tokens && held.begin <= needed.begin &&
+    const bool fits = states.segments->shape(b) == segments.shape(b) && held.begin <= needed.begin &&
                       needed.end <= held.end && held.end <= tokens;
     if (fits) [[likely]]
       continue;
     const std::string text = where + ": text " + std::to_string(b);
     require_equal(text, "tokens", states.segments->shape(b).tokens, tokens);
+    if (states.segments->shape(b) != segments.shape(b))
+      throw ShapeError(text + " has its prompt or its copies at other tokens than the text of the stream");
     require_in(text, "first token held", held.begin, 0, needed.begin);
     require_in(text, "end of the tokens held", held.end, needed.end, tokens);
   }

@@ -25,6 +25,17 @@ bool same_bits(const Matrix<S>& a, const Matrix<S>& b) {
                     reinterpret_cast<const unsigned char*>(a.data() + a.size()),
                     reinterpret_cast<const unsigned char*>(b.data()));
 }
+
+/// Of the rows of all tokens those that a selection holds, packed.
+template <Real S>
+Matrix<S> rows_held(const Segments& segments, const RowSelection& selection, Rows<const S> all) {
+  Matrix<S> rows(selection.rows(), all.cols);
+  for (Index b = 0; b < segments.size(); ++b)
+    for (Index i = 0; i < selection.held(b).size(); ++i)
+      std::copy_n(all.row_data(segments.offset(b) + selection.held(b).begin + i), all.cols,
+                  rows.data() + (selection.first_row(b) + i) * all.cols);
+  return rows;
+}
 }  // namespace detail
 
 }  // namespace embedpool::testing

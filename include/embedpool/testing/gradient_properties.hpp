@@ -39,7 +39,8 @@ std::string head_adds_gradients(const Pooling& pooling, const typename Pooling::
     return found;
   };
   std::vector<std::string> names{"the keys"};
-  Pooling::Head::for_each(params, [&](auto&& name, auto&&) { names.push_back("parameter " + std::string(name)); });
+  auto named = params;
+  Pooling::Head::for_each(named, [&](auto&& name, auto&&) { names.push_back("parameter " + std::string(name)); });
   const auto expected = gradients_on(0), got = gradients_on(1);
   for (std::size_t i = 0; i < expected.size(); ++i)
     if (!(relative_error(expected[i], got[i]) < 1e-9))  // taking off 1 leaves errors of 1e-16, over 1e-3 or more
@@ -49,7 +50,7 @@ std::string head_adds_gradients(const Pooling& pooling, const typename Pooling::
 }  // namespace detail
 
 /// The gradients of parameters and of every layer's states agree with central differences, with and without
-/// calibration, and are added to what is there.
+/// calibration, are added to what is there, and are the same where a backbone holds the rows alone that are read.
 template <class Pooling>
 std::string backward_agrees_with_differences(const Pooling& pooling, const ProblemSize& size = {},
                                              double tolerance = 1e-6) {
@@ -84,6 +85,15 @@ std::string backward_agrees_with_differences(const Pooling& pooling, const Probl
       const double error = relative_error(dstates, numeric_gradient(states.rows(k), loss));
       if (!(error < tolerance))
         return "states of layer " + std::to_string(k) + with + ": relative error " + std::to_string(error);
+      // A backbone may hold the rows alone that are read.
+      const RowSelection pruned(segments, [&](const TextShape& shape) { return stream.reads(shape); });
+      const Matrix<double> held = detail::rows_held(segments, pruned, states.layer(k).buffer);
+      // Room behind them: a reader that takes t for t - held().begin shall be told so, and not write anywhere.
+      Matrix<double> dheld = Matrix<double>::Zero(held.rows() + segments.longest(), held.cols());
+      stream.backward_layer(k, LayerStates<double>{rows_of(held), &segments, &pruned, {}},
+                            rows_of(dheld).middle_rows(0, held.rows()), executor);
+      if (relative_error(dheld.topRows(held.rows()), detail::rows_held(segments, pruned, rows_of(std::as_const(dstates)))) > 1e-12)
+        return "states of layer " + std::to_string(k) + with + ": backward is another where the rows that are read are held alone";
     }
     std::vector<Matrix<double>> gradients;
     std::vector<std::string> names;

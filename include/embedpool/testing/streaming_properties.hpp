@@ -77,11 +77,7 @@ std::string streaming_equals_storing(const Pooling& pooling, const ProblemSize& 
   const RowSelection pruned(segments, [&](const TextShape& shape) { return stream.reads(shape); });
   for (Index k = size.layers; k >= 0; --k) {
     if (!stream.wants(k)) continue;
-    Matrix<S> rows(pruned.rows(), size.width);
-    for (Index b = 0; b < segments.size(); ++b)
-      for (Index i = 0; i < pruned.held(b).size(); ++i)
-        std::copy_n(states.rows(k).row_data(segments.offset(b) + pruned.held(b).begin + i), size.width,
-                    rows.data() + (pruned.first_row(b) + i) * size.width);
+    Matrix<S> rows = detail::rows_held(segments, pruned, states.layer(k).buffer);
     stream.push(k, LayerStates<S>{rows_of(std::as_const(rows)), &segments, &pruned, {}});
     rows.setConstant(std::numeric_limits<S>::quiet_NaN());  // engines reuse their buffers
   }

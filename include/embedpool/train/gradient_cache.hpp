@@ -40,8 +40,8 @@ Matrix<typename Model::Scalar> embed_in_chunks(Model& model, std::span<const typ
 ///
 /// With `chunk` texts or fewer in the batch, or chunk 0, in one pass. Else as a gradient cache: every chunk is embedded
 /// without keeping anything, the loss gives the gradient of all embeddings, and every chunk is embedded again, with the
-/// same dropout, to go back. Memory is that of one chunk; the result is that of one pass but for the order of sums over
-/// chunks.
+/// same dropout, to go back. Memory is that of one chunk; the result is that of one pass up to rounding: sums over chunks
+/// have another order, and embeddings for the loss are those of embed.
 ///
 /// Errors  those of the model and the loss; ShapeError for texts that do not fit
 /// Source  GradCache, arXiv 2101.06983

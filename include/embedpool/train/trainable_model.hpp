@@ -15,7 +15,8 @@ namespace embedpool {
 /// Beyond the syntax a model promises that
 ///   - embed gives a row a text; with equal keys texts have the same bits in any part of a batch, where key.first_text
 ///     counts the texts before the part;
-///   - embed_and_back gives the same, calls derivative(embeddings) -> de once, and *adds* to the gradients;
+///   - embed_and_back gives the same up to rounding (a head may have another order of sums for training), calls
+///     derivative(embeddings) -> de once, and *adds* to the gradients;
 ///   - tensors() names what is trained, always the same in the same order; clear_gradients sets their gradients to 0;
 ///   - changed() is called after values were changed.
 template <class M>

@@ -29,13 +29,13 @@ struct Both {
   constexpr Interval reads(const TextShape& shape) const noexcept { return hull(a.reads(shape), b.reads(shape)); }
 
   template <Element T, Real S>
-  constexpr void read(const TextStates<T>& states, Rows<S> out) const noexcept {
+  constexpr void read(const TextStates<T>& states, Rows<S> out) const {
     const Index first = a.keys(states.shape());
     a.read(states, out.middle_rows(0, first));
     b.read(states, out.middle_rows(first, out.rows - first));
   }
   template <Element T, Real S>
-  constexpr void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
+  constexpr void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const {
     const Index first = a.keys(states.shape());
     a.backward(states, dout.middle_rows(0, first), dstates);
     b.backward(states, dout.middle_rows(first, dout.rows - first), dstates);

@@ -37,11 +37,11 @@ struct Narrowed {
   constexpr bool keys_are_rows() const noexcept { return embedpool::keys_are_rows(reader); }
 
   template <Element T, Real S>
-  constexpr void read(const TextStates<T>& states, Rows<S> out) const noexcept {
+  constexpr void read(const TextStates<T>& states, Rows<S> out) const {
     reader.read(states.narrowed(view.view(states.shape())), out);
   }
   template <Element T, Real S>
-  constexpr void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
+  constexpr void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const {
     const Interval shown = view.view(states.shape());
     const Interval kept = intersection(states.held(), shown);
     reader.backward(states.narrowed(shown), dout, dstates.middle_rows(kept.begin - states.held().begin, kept.size()));

@@ -31,11 +31,11 @@ struct PromptOnly : Narrowed<PromptTokens, Reader> {
     return has_prompt(shape) ? Shown::reads(shape) : Interval{};
   }
   template <Element T, Real S>
-  constexpr void read(const TextStates<T>& states, Rows<S> out) const noexcept {
+  constexpr void read(const TextStates<T>& states, Rows<S> out) const {
     if (has_prompt(states.shape())) Shown::read(states, out);
   }
   template <Element T, Real S>
-  constexpr void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const noexcept {
+  constexpr void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const {
     if (has_prompt(states.shape())) Shown::backward(states, dout, dstates);
   }
 
