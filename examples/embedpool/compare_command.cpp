@@ -36,7 +36,7 @@ void add_compare_command(CLI::App& program) {
       ->add_option(
           "--config", options->config,
           "JSON: {\"systems\": [{\"name\": \"A\", \"flags\": [flags of `embedpool train`], \"untrained\": false}], "
-          "\"flags\": [of all]}")
+          "\"flags\": [of all]}. Not among them: what is the same for every system, as --model, --seed, --compute")
       ->type_name("FILE")
       ->group(systems)
       ->excludes(designs);

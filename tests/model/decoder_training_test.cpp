@@ -210,6 +210,15 @@ TEST_CASE("what has no gradient is frozen: the other gradients are the same, and
     }
 }
 
+TEST_CASE("a batch without texts goes there and back, and has no gradient") {
+  SerialExecutor serial;
+  const Decoder<double> decoder = test::random_decoder<double>(test::small_config("llama"));
+  const auto adapter = test::random_adapter<double>(decoder.config(), 2);
+  auto gradients = DecoderGradients<double>::of(adapter);
+  test::train(TrainedDecoder<double>{decoder, adapter, &gradients}, Batch{}, Causal{}, test::WeightedSink<double>{{3}}, serial);
+  for (const LoraPair<double>& pair : gradients.lora) CHECK((pair.a.isZero(0) && pair.b.isZero(0)));
+}
+
 TEST_CASE("what cannot be trained is refused by name") {
   SerialExecutor serial;
   const auto message = [&](const std::string& architecture, const LoraAdapter<float>& adapter) -> std::string {

@@ -63,11 +63,12 @@ typename Head::template Params<S> shapes_of(const Head& head, Index width, Index
   else return head.template init<S>(width, slots);
 }
 
-/// Whether checkpoints hold a tensor of this name, if it has one row, as a vector: gains, biases and weights of a sum, but
-/// not a single latent.
-inline bool is_vector(std::string_view name) {
-  return name.ends_with("bias") || name.ends_with("norm.weight") || name.ends_with("norm_context.weight") ||
-         name == "scalars" || name == "gamma" || name == "v";
+/// Whether a tensor is a vector, in checkpoints and for weight decay, which leaves it alone: one row, and the name of a gain,
+/// a bias or weights of a sum; a single latent is a matrix.
+template <Real S>
+bool is_vector(std::string_view name, const Matrix<S>& tensor) {
+  return tensor.rows() == 1 && (name.ends_with("bias") || name.ends_with("norm.weight") || name.ends_with("norm_context.weight") ||
+                                name == "scalars" || name == "gamma" || name == "v");
 }
 
 }  // namespace detail
@@ -111,7 +112,7 @@ template <class Head, class Params>
 void write_head(const Head& head, Params& params, const std::filesystem::path& path) {
   SafetensorsWriter writer;
   if constexpr (requires { head.name(); }) writer.add_metadata("head", std::string(head.name()));
-  Head::for_each(params, [&](const std::string& name, auto& tensor) { writer.add(name, tensor, tensor.rows() == 1 && detail::is_vector(name)); });
+  Head::for_each(params, [&](const std::string& name, auto& tensor) { writer.add(name, tensor, detail::is_vector(name, tensor)); });
   writer.write(path);
 }
 

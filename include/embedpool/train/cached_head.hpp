@@ -62,7 +62,7 @@ class CachedHead {
     Head::for_each(dparams_, [&](auto&&, Matrix<S>& tensor) { gradients.push_back(&tensor); });
     std::vector<TrainedTensor<S>> list;
     Head::for_each(params, [&](const std::string& name, Matrix<S>& tensor) {
-      list.push_back({"head." + name, &tensor, gradients[list.size()], TrainedPart::head, !io::detail::is_vector(name)});
+      list.push_back({"head." + name, &tensor, gradients[list.size()], TrainedPart::head, !io::detail::is_vector(name, tensor)});
     });
     return list;
   }

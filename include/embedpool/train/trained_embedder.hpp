@@ -89,7 +89,7 @@ class TrainedEmbedder {
       Pooling::Head::for_each(dparams_, [&](auto&&, Matrix<S>& tensor) { of_head.push_back(&tensor); });
       std::size_t i = 0;
       Pooling::Head::for_each(params, [&](const std::string& name, Matrix<S>& tensor) {
-        list.push_back({"head." + name, &tensor, of_head[i++], TrainedPart::head, !io::detail::is_vector(name)});
+        list.push_back({"head." + name, &tensor, of_head[i++], TrainedPart::head, !io::detail::is_vector(name, tensor)});
       });
     }
     for (std::size_t i = 0; i < gradients_.base.size(); ++i) {
