@@ -28,8 +28,8 @@ class KeyLayout {
       for (Index layer_slot = 0; layer_slot < layer_slots; ++layer_slot)
         for (Index k = 0; k < keys; ++k) kinds_.push_back(layer_slot * tokens.slots() + tokens.slot(k, shape));
       for (Index k = 0; k < keys; ++k)
-        require_in("Pooling: text " + std::to_string(b) + ", key " + std::to_string(k), "kind", tokens.slot(k, shape), 0,
-                   tokens.slots() - 1);
+        if (const Index kind = tokens.slot(k, shape); kind < 0 || kind >= tokens.slots()) [[unlikely]]
+          require_in("Pooling: text " + std::to_string(b) + ", key " + std::to_string(k), "kind", kind, 0, tokens.slots() - 1);
       first_key_.push_back(static_cast<Index>(kinds_.size()));
     }
   }
