@@ -81,7 +81,8 @@ struct ContrastiveGradients {
 /// A loss on (query, positive, negatives) batches.
 ///
 /// Beyond the syntax a model promises that loss(batch, gradients) returns the loss, a mean over the queries, and *adds*
-/// its derivatives to the gradients; the result does not depend on threads.
+/// its derivatives to the gradients; the result does not depend on threads. One with a member `in_batch` has it false for
+/// batches that forbid in-batch negatives; one without is not told of them.
 template <class L, class S>
 concept ContrastiveLoss =
     requires(const L loss, const ContrastiveBatch<S>& batch, const ContrastiveGradients<S>& gradients) {
