@@ -1,11 +1,11 @@
 """Scores of a reading or a trained folder on subsets of data sets, for the tables of docs/training.md.
 
-The subsets are lists of rows (`--subsets`, JSON): small enough that a score costs a minute, and the same for everybody. All
-texts go through `embedpool embed` once. Spearman x 100 of cosines; nDCG@10 and mean average precision x 100 of cosines;
-accuracy of scikit-learn's logistic regression (C 1) and V-measure of its mini-batch k-means (seeds 42, 43, 44), on vectors
-of length 1. Needs numpy, scipy and scikit-learn. What `embedpool evaluate` computes is MTEB's protocol on whole sets.
+The subsets are lists of rows (subsets.json beside this file): small enough that a score costs a minute, and the same for
+everybody. All texts go through `embedpool embed` once. Spearman x 100 of cosines; nDCG@10 and mean average precision x 100 of
+cosines; accuracy of scikit-learn's logistic regression (C 1) and V-measure of its mini-batch k-means (seeds 42, 43, 44), on
+vectors of length 1. Needs numpy, scipy and scikit-learn. What `embedpool evaluate` computes is MTEB's protocol on whole sets.
 
-    python benchmarks/training/subsets.py --program build/native/examples/embedpool --data DIR --subsets rows.json \\
+    python benchmarks/training/subsets.py --program build/native/examples/embedpool --data DIR \\
         -- --model model.gguf --trained trained --max-tokens 110
 """
 
@@ -160,13 +160,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", type=Path, required=True, help="the program embedpool")
     parser.add_argument("--data", type=Path, required=True, help="folder with sts/, retrieval/, classification/ ...")
-    parser.add_argument("--subsets", type=Path, help="rows of the listed subsets; without it only the fresh sets")
+    parser.add_argument("--subsets", type=Path, default=Path(__file__).with_name("subsets.json"), help="rows of the listed subsets")
     parser.add_argument("embed", nargs="*", help="behind --: what `embedpool embed` is told")
     arguments = parser.parse_args()
     texts = Texts()
-    groups = {"fresh": fresh_tasks(arguments.data, texts)}
-    if arguments.subsets:
-        groups["listed"] = listed_tasks(arguments.data, json.loads(arguments.subsets.read_text()), texts)
+    groups = {"fresh": fresh_tasks(arguments.data, texts),
+              "listed": listed_tasks(arguments.data, json.loads(arguments.subsets.read_text()), texts)}
     vectors = embeddings(arguments.program, arguments.embed, texts.all)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     for name, tasks in groups.items():
