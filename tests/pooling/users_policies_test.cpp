@@ -31,6 +31,16 @@ struct ForgetsHeld : LastToken {
   }
 };
 
+/// The mean; its gradient comes to the first 16 tokens alone.
+struct ForgetsLateTokens : TokenMean {
+  template <Element T, Real S>
+  void backward(const TextStates<T>& states, Rows<const S> dout, Rows<S> dstates) const {
+    const Index tokens = states.shape().tokens;
+    for (Index t = 0; t < std::min<Index>(16, tokens); ++t)
+      for (Index j = 0; j < dout.cols; ++j) dstates(t, j) += dout(0, j) / static_cast<S>(tokens);
+  }
+};
+
 struct UnknownKind : LastToken {
   Index slot(Index, const TextShape&) const { return 1; }
 };
@@ -86,6 +96,11 @@ TEST_CASE("a reader that inherits keys_are_rows and changes them is found out") 
 
 TEST_CASE("a reader whose gradient is wrong where only the rows that are read are held is found out") {
   CHECK(testing::backward_agrees_with_differences(Pooling<LastLayer, ForgetsHeld, LayerMean>{}).find("are held alone") !=
+        std::string::npos);
+}
+
+TEST_CASE("a reader whose gradient forgets what no short text has is found out") {
+  CHECK(testing::backward_agrees_with_differences(Pooling<LastLayer, ForgetsLateTokens, LayerMean>{}).find("a text of 150 tokens") !=
         std::string::npos);
 }
 

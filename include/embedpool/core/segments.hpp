@@ -27,7 +27,8 @@ class Segments {
 
   /// Appends a text behind the last one.
   void add(const TextShape& shape) {
-    const bool valid = shape.tokens >= 1 && 0 <= shape.text.begin && shape.text.begin <= shape.second_copy &&
+    if (shape.tokens < 1) throw ShapeError("Segments: text " + std::to_string(size()) + " has no token");
+    const bool valid = 0 <= shape.text.begin && shape.text.begin <= shape.second_copy &&
                        shape.second_copy <= shape.text.end && shape.text.end <= shape.tokens;
     if (!valid)
       throw ShapeError("Segments: text " + std::to_string(size()) + " of " + std::to_string(shape.tokens) +
