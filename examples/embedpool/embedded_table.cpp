@@ -17,12 +17,11 @@ Rows<const float> EmbeddedTable::embeddings(const std::string& what) {
 void EmbeddedTable::embed(const std::string& what, Index count) {
   Progress progress(what, quiet_);
   const Index before = done_;
-  CutTexts cut;
   while (done_ < count) {
     if (StopSignal::requested()) throw Interrupted();
     Batch batch;
     while (done_ + batch.segments().size() < count && batch.segments().rows() < encoding_.batch_tokens) {
-      const auto laid_out = lay_out(what, table[done_ + batch.segments().size()], cut);
+      const auto laid_out = lay_out(what, table[done_ + batch.segments().size()]);
       batch.add(laid_out.ids, laid_out.shape);
     }
     const Matrix<float> part = pass_.embed(batch, {&settings_.reading, 1}).front();
@@ -33,14 +32,13 @@ void EmbeddedTable::embed(const std::string& what, Index count) {
                  static_cast<double>(done_ - before) / static_cast<double>(count - before));
   }
   progress.finish();
-  if (!quiet_) cut.report(what + ": ");
 }
 
-io::LaidOutText EmbeddedTable::lay_out(const std::string& what, const TextTable::Entry& entry, CutTexts& cut) const {
+io::LaidOutText EmbeddedTable::lay_out(const std::string& what, const TextTable::Entry& entry) {
   const io::TextLayout& layout = entry.role == TextRole::query ? query_layout_ : encoding_.layout;
   try {
     io::LaidOutText laid_out = layout.lay_out(entry.text, encoding_.encode);
-    cut.add(laid_out, layout.max_tokens, encoding_.strict);
+    cut_.add(laid_out, layout.max_tokens, encoding_.strict);
     return laid_out;
   } catch (const ShapeError& error) {
     throw ShapeError(what + ": text '" + entry.text.substr(0, 60) + "': " + error.what());

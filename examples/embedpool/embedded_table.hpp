@@ -24,14 +24,16 @@ class EmbeddedTable {
 
   TextTable table;
 
-  /// Embeds what was added since the last time; `what` is said of it as it goes on, and how many of these texts were cut.
+  /// Embeds what was added since the last time; `what` is said of it as it goes on.
   ///
   /// Errors  ShapeError naming a text that has no token, or is too long; Interrupted after a StopSignal
   Rows<const float> embeddings(const std::string& what);
 
+  const CutTexts& cut() const noexcept { return cut_; }  ///< of all that were embedded
+
  private:
   void embed(const std::string& what, Index count);
-  io::LaidOutText lay_out(const std::string& what, const TextTable::Entry& entry, CutTexts& cut) const;
+  io::LaidOutText lay_out(const std::string& what, const TextTable::Entry& entry);
 
   ForwardPass& pass_;
   const Settings& settings_;
@@ -40,6 +42,7 @@ class EmbeddedTable {
   bool quiet_;
   Matrix<float> vectors_{};
   Index done_ = 0;
+  CutTexts cut_{};
 };
 
 }  // namespace embedpool::program

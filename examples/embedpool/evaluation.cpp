@@ -118,6 +118,8 @@ std::vector<io::Json> evaluate_tasks(const EmbeddingOptions& options, const Mode
     }
     scored(results.back());
   }
+  for (const auto& [instruction, table] : tables)
+    if (!options.quiet) table.cut().report(options.label);
   return results;
 }
 

@@ -164,6 +164,7 @@ LayersRun run_layers(const LayersOptions& options, const Model& model) {
     EmbeddedTable texts(pass, all, encoding, instruction_of(folder, run.settings.config.prompts), options.quiet);
     const Task task = io::read_task(folder, texts.table, protocol);
     const Rows<const float> states = texts.embeddings(name);
+    if (!options.quiet) texts.cut().report(name + ": ");
     result.folder = folder;
     result.texts = states.rows;
     const auto raw = score_layers(task, states, count, name + ": scores", options.quiet, executor);

@@ -106,11 +106,11 @@ TEST_CASE("an instruction stands in front of the queries of its kind or data set
   check_refused(fixture.evaluate("bad", {"--instruction", "sts=" + told, "--instruction", "sts="}), {"'sts' has one already"});
 }
 
-TEST_CASE("texts that are cut are counted for each data set, or refused") {
+TEST_CASE("texts that are cut are counted, or refused by name") {
   const Fixture fixture;
   const Outcome counted = fixture.evaluate("cut", {"--tasks", "Find", "--max-tokens", "4"});
   REQUIRE(counted.status == 0);
-  CHECK(counted.error.find("Find: 1 of 2 texts were longer than 4 tokens and were cut") != std::string::npos);
+  CHECK(counted.error.find("embedpool: 1 of 2 texts were longer than 4 tokens and were cut") != std::string::npos);
   CHECK(fixture.evaluate("whole", {"--tasks", "Find"}).error.find("were cut") == std::string::npos);
   check_refused(fixture.evaluate("bad", {"--tasks", "Find", "--max-tokens", "4", "--strict"}), {"Find", "is longer than 4 tokens"});
 }
