@@ -99,7 +99,9 @@ void merge(const MergeOptions& options) {
   if (settings && settings->adapter) adapters.push_back(*std::move(settings->adapter));
 
   io::Json config = config_of(model, format);
-  for (const LoraAdapter<float>& adapter : adapters) config[Model::merged_adapters_key].push_back(digest_of(adapter));
+  io::Json merged = model.merged_adapters();
+  for (const LoraAdapter<float>& adapter : adapters) merged.push_back(digest_of(adapter));
+  config[Model::merged_adapters_key] = std::move(merged);
   write_json(folder.path() / "config.json", config);
   write_tokenizer(model, folder.path());
   if (options.trained.empty()) {

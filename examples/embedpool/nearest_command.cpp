@@ -23,18 +23,15 @@ struct Embedded {
   Matrix<float> vectors;  // [texts, width]
 };
 
-/// Of a file, as these options lay its texts out.
-Embedded embed(const std::string& path, const NearestOptions& options, const Model& model, ForwardPass& pass,
-               Progress& progress) {
-  const Settings settings = resolve(options, model);
+Embedded embed(const std::string& path, const NearestOptions& options, const Reading& reading, TextEncoding encoding,
+               const Model& model, ForwardPass& pass, Progress& progress) {
   Embedded result;
   TextInput input(path, options.input_format, model.decoder().config().vocabulary);
-  TextEncoding encoding = text_encoding(options, settings, model);
   encoding.keep_texts = true;
   TextBatches batches(input, std::move(encoding));
   Index next = 0;
   for (TextBatch batch; batches.next(batch);) {
-    const Matrix<float> vectors = pass.embed(batch.batch, {&settings.reading, 1}).front();
+    const Matrix<float> vectors = pass.embed(batch.batch, {&reading, 1}).front();
     result.vectors.conservativeResize(next + static_cast<Index>(batch.row.size()), vectors.cols());
     result.texts.insert(result.texts.end(), batch.texts.begin(), batch.texts.end());
     for (const Index row : batch.row) result.vectors.row(next++) = vectors.row(row);
@@ -53,10 +50,15 @@ void nearest(const NearestOptions& options) {
                    options.device);
   pass.prepare(settings.reading);
   Progress progress("embed", options.quiet);
-  NearestOptions of_corpus = options;
-  of_corpus.task.reset();
-  const Embedded corpus = embed(options.corpus, of_corpus, model, pass, progress);
-  const Embedded queries = embed(options.queries, options, model, pass, progress);
+  const TextEncoding of_queries = text_encoding(options, settings, model);
+  TextEncoding of_corpus = of_queries;
+  if (options.task) {
+    NearestOptions without_task = options;
+    without_task.task.reset();
+    of_corpus = text_encoding(without_task, resolve(without_task, model), model);
+  }
+  const Embedded corpus = embed(options.corpus, options, settings.reading, of_corpus, model, pass, progress);
+  const Embedded queries = embed(options.queries, options, settings.reading, of_queries, model, pass, progress);
   progress.finish();
   const Matrix<float> cosines = queries.vectors * corpus.vectors.transpose();
   const auto top = std::min<std::size_t>(static_cast<std::size_t>(options.top), corpus.texts.size());

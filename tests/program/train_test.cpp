@@ -195,6 +195,17 @@ TEST_CASE("an instruction of a task is trained with, saved, and put in front of 
   REQUIRE(fixture.train("told", {"--steps", "2", "--instruction", "odd=Find it: ", "--instruction", "even=Even: ", "--instruction", "sts=Say: "}).status == 0);
   CHECK(nlohmann::json::parse(fixture.bytes("told", "embedder.json")).at("prompts").at("odd") == "Find it: ");
   CHECK(fixture.embed("told", {"--task", "odd"}) != fixture.embed("told"));
+  // As a query of the task the word is no longer the same text as in the corpus.
+  const std::string words = fixture.folder.write("words.txt", "aa\nbb\n");
+  const auto nearest = [&](std::vector<std::string> flags) {
+    flags.insert(flags.begin(), {"nearest", "--model", fixture.model, "--trained", fixture.out("told"), "--corpus", words, "--queries",
+                                 words, "--top", "1", "--quiet"});
+    const Outcome outcome = run(flags);
+    REQUIRE(outcome.status == 0);
+    return outcome.output;
+  };
+  CHECK(nearest({}) == "aa\n   1.00  aa\nbb\n   1.00  bb\n");
+  CHECK(nearest({"--task", "odd"}) != nearest({}));
   const Outcome unknown = run({"embed", "--model", fixture.model, "--trained", fixture.out("told"), "--task", "oddly", "--input", "-"}, "a\n");
   CHECK(unknown.status == 2);
   CHECK(unknown.error.find("even, odd, sts") != std::string::npos);
