@@ -1,7 +1,7 @@
-# How tests become executables: each its own, or several of a folder in one (EMBEDPOOL_GROUP_TESTS).
+# How tests become executables: each its own, or several in one (EMBEDPOOL_GROUP_TESTS).
 #
-# Tests of a folder instantiate the same templates. Compiled as one translation unit they do it once, which halves the time
-# for all of them; a single test then costs what its group does, so that whoever works on one leaves the option off.
+# Tests instantiate the same templates. Compiled as one translation unit they do it once, which takes less than half of the
+# time for all of them; a single test then costs what its group does, so that whoever works on one leaves the option off.
 
 # The name model.designs of the source model/designs_test.cpp.
 function(embedpool_test_name source result)
@@ -39,13 +39,13 @@ function(embedpool_write_test_group file)
   file(CONFIGURE OUTPUT ${file} CONTENT "${includes}\n${tests}" @ONLY)  # not written again when it is the same
 endfunction()
 
-# embedpool_add_tests(SOURCES <folder>/<name>_test.cpp... [DEPENDS target...] [ENVIRONMENT variable=value...])
-# Builds the sources, named from this folder, and makes each a test of CTest.
+# embedpool_add_tests(GROUPS name SOURCES <folder>/<name>_test.cpp... [DEPENDS target...] [ENVIRONMENT variable=value...])
+# Builds the sources, named from this folder, and makes each a test of CTest. Groups are called name.1, name.2, ...
 function(embedpool_add_tests)
-  cmake_parse_arguments(PARSE_ARGV 0 argument "" "" "SOURCES;DEPENDS;ENVIRONMENT")
-  # Larger ones would take memory, and leave cores idle behind the last; without optimisation both come later.
-  set(largest_group_OFF 8)
-  set(largest_group_ON 16)
+  cmake_parse_arguments(PARSE_ARGV 0 argument "" "GROUPS" "SOURCES;DEPENDS;ENVIRONMENT")
+  # Larger ones would take more than 4 GB of memory; without optimisation that comes later.
+  set(largest_group_OFF 16)
+  set(largest_group_ON 32)
   set(groups)
   foreach(source IN LISTS argument_SOURCES)
     embedpool_test_name(${source} group)
@@ -53,13 +53,12 @@ function(embedpool_add_tests)
     if(EMBEDPOOL_QUICK_TESTS AND NOT group MATCHES "${computing_tests}")
       set(quick ON)
     endif()
-    if(EMBEDPOOL_GROUP_TESTS)  # with those of its folder that are compiled alike
-      string(REGEX REPLACE "\\..*" "" folder ${group})
-      math(EXPR count_${folder}_${quick} "0${count_${folder}_${quick}} + 1")
-      math(EXPR part "(${count_${folder}_${quick}} + ${largest_group_${quick}} - 1) / ${largest_group_${quick}}")
-      set(group ${folder}.${part})
+    if(EMBEDPOOL_GROUP_TESTS)  # with those that are compiled alike
+      math(EXPR part "0${count_${quick}} / ${largest_group_${quick}} + 1")
+      math(EXPR count_${quick} "0${count_${quick}} + 1")
+      set(group ${argument_GROUPS}.${part})
       if(NOT quick)
-        set(group ${folder}.computing.${part})
+        set(group ${argument_GROUPS}.computing.${part})
       endif()
     endif()
     list(APPEND groups ${group})

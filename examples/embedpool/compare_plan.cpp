@@ -16,7 +16,7 @@ namespace {
 namespace files = std::filesystem;
 
 /// Of the bytes of a file, or of all files below a folder, in the order of their names.
-std::string digest_of(const files::path& path) {
+std::string digest_of_file_or_folder(const files::path& path) {
   std::vector<files::path> found;
   if (files::is_directory(path)) {
     for (const auto& entry : files::recursive_directory_iterator(path))
@@ -63,7 +63,7 @@ Index measured_steps(const CompareOptions& options, const Model& model, const st
 io::Json settled_plan(const CompareOptions& options, const Model& model, const std::vector<ComparedSystem>& systems,
                       const std::vector<io::TaskFolder>& folders) {
   io::Json plan = {{"model", model.path()},
-                   {"model_digest", digest_of(model.path())},
+                   {"model_digest", digest_of_file_or_folder(model.path())},
                    {"max_items", options.max_items},
                    {"compute", options.compute},
                    {"device", options.device},
@@ -73,9 +73,9 @@ io::Json settled_plan(const CompareOptions& options, const Model& model, const s
                    {"data_sets", io::Json::object()}};
   for (const ComparedSystem& system : systems)
     for (const std::string& file : system.training.data)
-      if (!plan["training_data"].contains(file)) plan["training_data"][file] = digest_of(file);
+      if (!plan["training_data"].contains(file)) plan["training_data"][file] = digest_of_file_or_folder(file);
   for (const io::TaskFolder& folder : folders)
-    plan["data_sets"][std::string(name_of(folder.kind)) + "/" + folder.name] = digest_of(folder.directory);
+    plan["data_sets"][std::string(name_of(folder.kind)) + "/" + folder.name] = digest_of_file_or_folder(folder.directory);
   const files::path file = files::path(options.output) / "plan.json";
   if (!options.minutes) plan["steps"] = options.steps.value_or(systems.front().training.learning.steps);
   if (files::exists(file)) {

@@ -24,7 +24,7 @@ io::Json to_json(const io::TaskFolder& folder, const TaskResult& result, const i
 }
 
 /// A number of the contents of a data set's files.
-std::string digest_of(const io::TaskFolder& folder) {
+std::string digest_of_task(const io::TaskFolder& folder) {
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.directory))
     if (entry.is_regular_file()) files.push_back(entry.path());
@@ -96,7 +96,7 @@ std::vector<io::Json> evaluate_tasks(const EmbeddingOptions& options, const Mode
   std::vector<io::Json> results;
   for (const io::TaskFolder& folder : folders) {
     const std::filesystem::path file = score_file(output, folder);
-    const std::string data = digest_of(folder);
+    const std::string data = digest_of_task(folder);
     if (std::filesystem::exists(file)) {  // of a run that was cut off, or of fewer tasks
       results.push_back(read_result(file, embedder, data, max_items));
     } else {

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Compiles every public header alone, without any -m flag, and ends with the number of those that do not.
+"""Compiles every public header alone with Clang, without any -m flag, and ends with status 1 when one does not.
 
-Most of the time goes into Eigen, xsimd and JSON. A header that includes one of them, itself or through others, would read
-it in any case: such headers begin from a precompiled one that holds just those, and are still alone but for it. Headers
-that need the CUDA toolkit are left out.
+Most of the time goes into a few headers of other libraries. A header that includes one of them, itself or through others,
+would read it in any case: such headers begin from a precompiled one that holds just those, and are still alone but for it.
+Headers that need the CUDA toolkit are left out.
 """
 import argparse
 import concurrent.futures
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-LARGE = ("Eigen/Core", "nlohmann/json.hpp", "xsimd/xsimd.hpp")
+LARGE = ("algorithm", "filesystem", "span", "string", "Eigen/Core", "nlohmann/json.hpp", "xsimd/xsimd.hpp")
 CUDA = re.compile(r"^(cuda|cublas)\w*\.h$|\.cu$")
 FLAGS = "-std=c++20 -fopenmp -O0 -g0 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror".split()
 
@@ -34,7 +34,7 @@ def main():
     parser.add_argument("build", type=pathlib.Path, help="where precompiled headers lie meanwhile; made when it is missing")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="compilers at once (default: the cores)")
     options = parser.parse_args()
-    command = [os.environ.get("CXX", "g++"), *FLAGS, "-I", str(options.include), "-isystem", "/usr/include/eigen3"]
+    command = [os.environ.get("CLANG", "clang++"), *FLAGS, "-I", str(options.include), "-isystem", "/usr/include/eigen3"]
     known, large_of = {}, {}
     headers = sorted(str(path.relative_to(options.include)) for path in options.include.rglob("*") if path.suffix in (".hpp", ".cuh"))
     for header in headers:
@@ -54,11 +54,12 @@ def main():
     def precompile(large):
         source = precompiled(large)
         source.write_text("".join(f"#include <{name}>\n" for name in large))
-        return run("", "-x", "c++-header", str(source), "-o", f"{source}.gch")
+        # Without -fpch-instantiate-templates every user would instantiate the templates of JSON again: a second each.
+        return run("", "-fpch-instantiate-templates", "-x", "c++-header", str(source), "-o", f"{source}.pch")
 
     def compile_alone(header):
         large = large_of[header]
-        begin = ("-include", str(precompiled(large)), "-Winvalid-pch") if large else ()
+        begin = ("-include-pch", f"{precompiled(large)}.pch") if large else ()
         return run(f'#include "{header}"\n', *begin, "-x", "c++", "-fsyntax-only", "-")
 
     failures = 0
