@@ -142,7 +142,7 @@ build_and_test() {
 # there that the tests of their parts do not.
 whole_models='^model\.(designs|embedder|lora|decoder_training|shared_beginning|decoder_golden|smollm2|compute|peft)|^loss\.|^train\.'
 whole_models+='|^pooling\.heads\.(heads_golden|head_pooling|prepared_head)|^cuda\.trained_embedder'
-# Those, and what has code of its own for wide registers. The rest GCC compiles in the program, examples and headers.
+# Those, and what has code of its own for wide registers. The rest GCC compiles as far as the program and examples use it.
 stage_gcc() { build_and_test dev-gcc "^(core|kernels|attention|nn|program)\.|$whole_models"; }
 stage_every() { build_and_test dev-gcc; }
 stage_dev() {
