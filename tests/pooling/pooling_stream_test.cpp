@@ -4,8 +4,11 @@
 
 #include <cstdint>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
+#include "embedpool/pooling/calibration_stream.hpp"
 #include "embedpool/pooling/heads/identity.hpp"
 #include "embedpool/pooling/heads/layer_mean.hpp"
 #include "embedpool/pooling/layers.hpp"
@@ -123,17 +126,18 @@ TEST_CASE("a push that does not fit is refused by name") {
 }
 
 TEST_CASE("a batch that cannot be pooled is refused before anything is pushed") {
+  const Segments two = two_texts();
   Segments segments = two_texts();
   segments.add({3, {2, 2}, 2});
   const Pooling<LastLayer, PromptExcluded<TokenMean>, Identity> pooling;
   CHECK(refusal([&] { pooling.stream<float>(nothing, segments, 3, 4); }) ==
         "Pooling: text 2: PromptExcluded: no token is left to read in a text of 3 tokens whose own tokens are [2, 2)");
-  CHECK(refusal([&] { pooling.stream<float>(nothing, two_texts(), 3, 0); }).starts_with("Pooling: width of the states"));
+  CHECK(refusal([&] { pooling.stream<float>(nothing, two, 3, 0); }).starts_with("Pooling: width of the states"));
   const Pooling<OneLayer, TokenMean, Identity> deep{{7}};
-  CHECK(refusal([&] { deep.stream<float>(nothing, two_texts(), 3, 4); }) == "OneLayer: layer must be in [0, 3], got 7");
+  CHECK(refusal([&] { deep.stream<float>(nothing, two, 3, 4); }) == "OneLayer: layer must be in [0, 3], got 7");
   const Calibration<float> narrow{Matrix<float>::Zero(1, 3), Matrix<float>::Ones(1, 3)};
   const Pooling<LastLayer, TokenMean, Identity> plain;
-  CHECK(refusal([&] { plain.stream<float>(nothing, two_texts(), 3, 4, &narrow); }) ==
+  CHECK(refusal([&] { plain.stream<float>(nothing, two, 3, 4, &narrow); }) ==
         "Calibration: columns of mean must be 4, got 3");
 }
 
@@ -242,4 +246,21 @@ TEST_CASE("a stream says how far a backbone must go and what of the last layer i
   CHECK_FALSE(stream.wants(3));
   CHECK(stream.reads(segments.shape(1)) == Interval{2, 3});
   static_assert(LayerSink<decltype(pooling.stream<float>(nothing, segments, 12, 4)), f16>);
+}
+
+template <class P, class Params, class Texts>
+concept Streams = requires(const P& pooling, Params&& params, Texts&& segments) {
+  pooling.template stream<float>(std::forward<Params>(params), std::forward<Texts>(segments), 1, 4);
+};
+
+TEST_CASE("a stream is not made of what would be gone") {
+  using Last = Pooling<LastLayer, LastToken, Identity>;
+  using Params = Last::Params<float>;
+  static_assert(Streams<Last, const Params&, const Segments&>);
+  static_assert(Streams<Last, Params&, Segments&>);
+  static_assert(!Streams<Last, Params, const Segments&>);
+  static_assert(!Streams<Last, const Params&, Segments>);
+  using Calibrating = CalibrationStream<LastLayer, LastToken>;
+  static_assert(std::is_constructible_v<Calibrating, LastLayer, LastToken, Segments&, int, int, CalibrationEstimator&>);
+  static_assert(!std::is_constructible_v<Calibrating, LastLayer, LastToken, Segments, int, int, CalibrationEstimator&>);
 }

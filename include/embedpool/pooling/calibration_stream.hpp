@@ -34,6 +34,8 @@ class CalibrationStream {
         pushed_(static_cast<std::size_t>(model_layers + 1), false) {
     for (Index b = 0; b < segments.size(); ++b) estimator.next_text();
   }
+  /// Temporary segments would be gone.
+  CalibrationStream(const Layers&, const Tokens&, Segments&&, Index, Index, CalibrationEstimator&) = delete;
 
   Index last_layer() const noexcept {
     Index last = model_layers_;

@@ -71,9 +71,11 @@ struct Pooling {
     static SerialExecutor serial;  // has no state
     return stream<S>(params, segments, model_layers, width, serial, calibration, keep);
   }
-  /// A stream refers to its parameters: temporary ones would be gone.
+  /// A stream refers to its parameters and segments: temporary ones would be gone.
   template <Real S, class... Rest>
   void stream(Params<S>&&, Rest&&...) const = delete;
+  template <Real S, class... Rest>
+  void stream(const Params<S>&, Segments&&, Rest&&...) const = delete;
 
   /// Pools a batch whose layers 0..L all lie in memory, packed or padded: layers[k] is layer k, and one that is not
   /// read may be empty. Returns [B, output_width].
