@@ -90,36 +90,6 @@ TEST_CASE("the GPT-2 pattern cuts contractions, words with their space, numbers 
         Strings{"I", "'ve", " 42", " ", " cats", "!", "\n\n", " ok"});
 }
 
-TEST_CASE("white space in patterns is the property White_Space") {
-  const SplitAt spaces{Regex(R"(\s+)"), SplitBehavior::removed};
-  CHECK(pieces("a\u0085b\u00A0c\u3000d", spaces) == Strings{"a", "b", "c", "d"});
-  CHECK(pieces("a\u180Eb\u200Bc", spaces) == Strings{"a\u180Eb\u200Bc"});  // format characters
-  CHECK(pieces("a b", SplitAt{Regex(R"([^\s]+)"), SplitBehavior::removed}) == Strings{" "});
-}
-
-TEST_CASE("patterns that mean something else in PCRE2 are refused") {
-  for (const char* pattern : {"\\h", "[a&&b]", "[[a]b]", "\\Kx", "[\\W]", "(", "a{2,1}", "\\p{Nonsense}", "[z-a]"}) {
-    CAPTURE(std::string(pattern));
-    CHECK_THROWS_AS(Regex{pattern}, std::invalid_argument);
-  }
-  CHECK_THROWS_AS(Regex{std::string(70000, 'a')}, std::invalid_argument);
-}
-
-TEST_CASE("a pattern that explodes ends with an error") {
-  const Regex explosive("(a|aa|aaa)+$");
-  Match match{};
-  CHECK_THROWS_AS(explosive.find(std::string(5000, 'a') + "b", 0, match, MatchScratch{}), TextError);
-}
-
-TEST_CASE("empty matches separate characters and end") {
-  int count = 0;
-  Regex("(?=b)").for_each_match("ab\u00E9b", MatchScratch{}, [&](const Match& m) {
-    CHECK(m.begin == m.end);
-    ++count;
-  });
-  CHECK(count == 2);
-}
-
 TEST_CASE("normalizers rewrite as their names say") {
   CHECK(normalized(ToNormalForm{NormalForm::nfc}, "e\u0301") == "\u00E9");
   CHECK(normalized(ToNormalForm{NormalForm::nfd}, "\u00E9") == "e\u0301");

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "embedpool/io/tokenizer/regex_dialect.hpp"
 #include "embedpool/io/tokenizer/text_error.hpp"
 
 namespace embedpool::io::tokenizing {
@@ -37,8 +38,7 @@ class MatchScratch {
 /// A pattern of a tokenizer, in the dialect that tokenizer files are written for (Oniguruma, Ruby syntax), compiled by
 /// PCRE2 with Unicode properties and, where the system allows it, to machine code. Immutable and cheap to copy.
 ///
-/// The dialects differ in what \s and \w mean and in ^ and $, which match at every line here; patterns that use \h, \H,
-/// \K, \C or && in a class mean other things in each dialect and are refused.
+/// RegexDialect writes what the two mean differently; ^ and $ match at every line.
 ///
 /// Errors  std::invalid_argument with the cause and its place in the pattern (the reader of a file names the file);
 ///         TextError when a search exceeds PCRE2's limits
@@ -46,7 +46,7 @@ class Regex {
  public:
   explicit Regex(std::string pattern) : source_(std::move(pattern)) {
     if (source_.size() > 65536) throw std::invalid_argument("pattern is longer than 65536 bytes");
-    const std::string translated = translate(source_);
+    const std::string translated = RegexDialect::translate(source_);
     const std::unique_ptr<pcre2_compile_context, void (*)(pcre2_compile_context*)> context(
         pcre2_compile_context_create(nullptr), pcre2_compile_context_free);
     if (!context) throw std::bad_alloc();
@@ -103,54 +103,6 @@ class Regex {
   }
 
  private:
-  static std::string translate(std::string_view pattern) {
-    static constexpr std::string_view space = "\\t-\\r\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}"
-                                              "\\x{202f}\\x{205f}\\x{3000}";
-    static constexpr std::string_view word = "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}";
-    std::string out;
-    int classes = 0;
-    for (std::size_t i = 0; i < pattern.size(); ++i) {
-      const char c = pattern[i];
-      if (c == '\\' && i + 1 < pattern.size()) {
-        const char escaped = pattern[++i];
-        switch (escaped) {
-          case 's': out.append(classes ? "" : "[").append(space).append(classes ? "" : "]"); break;
-          case 'w': out.append(classes ? "" : "[").append(word).append(classes ? "" : "]"); break;
-          case 'S':
-            if (classes) out += "\\P{White_Space}";
-            else out.append("[^").append(space).append("]");
-            break;
-          case 'W':
-            if (classes) throw std::invalid_argument("bad pattern: \\W inside a class is not supported");
-            out.append("[^").append(word).append("]");
-            break;
-          case 'h': case 'H': case 'K': case 'C': case 'G': case 'y': case 'Y': case 'O': case 'M':
-            throw std::invalid_argument(std::string("bad pattern: \\") + escaped + " is not supported");
-          default: out.append({'\\', escaped});
-        }
-        continue;
-      }
-      if (c == '[') {
-        const bool named = classes > 0 && i + 1 < pattern.size() && pattern[i + 1] == ':';
-        if (classes > 0 && !named) throw std::invalid_argument("bad pattern: a class inside a class is not supported");
-        if (named) {
-          const auto end = pattern.find(":]", i);
-          if (end == std::string_view::npos) throw std::invalid_argument("bad pattern: [: without :]");
-          out.append(pattern.substr(i, end + 2 - i));
-          i = end + 1;
-          continue;
-        }
-        ++classes;
-      } else if (c == ']' && classes > 0) {
-        --classes;
-      } else if (c == '&' && classes > 0 && i + 1 < pattern.size() && pattern[i + 1] == '&') {
-        throw std::invalid_argument("bad pattern: && in a class is not supported");
-      }
-      out += c;
-    }
-    return out;
-  }
-
   std::string source_;
   std::shared_ptr<pcre2_code> code_;
   bool compiled_ = false;
