@@ -138,6 +138,7 @@ TEST_CASE("pre-tokenizers cut as their names say") {
   CHECK(pieces("a12\u00BDb", digits) == Strings{"a", "12\u00BD", "b"});
   CHECK(pieces("a+\u00BFb", SplitAtCharacters{is_punctuation}) == Strings{"a", "+", "\u00BF", "b"});
   CHECK(pieces("h\u00E9_1, +- x", WordsAndSymbols{}) == Strings{"h\u00E9_1", ",", "+-", "x"});
+  CHECK(pieces("a\U0001F170b \U0001F189\u24B6-\U0001F18E", WordsAndSymbols{}) == Strings{"a\U0001F170b", "\U0001F189\u24B6", "-\U0001F18E"});
   CHECK(pieces("a b", PrefixSpace{}) == Strings{" a b"});
   CHECK(pieces(" a", PrefixSpace{}) == Strings{" a"});
   const std::string u = "\u2581";
