@@ -59,7 +59,8 @@ TEST_CASE("what keeps sentence-transformers from the same embeddings is named") 
   };
   obstacle([](auto& c) { c.mask = AnyMask::parse("bidirectional"); }, "bidirectional");
   obstacle([](auto& c) { c.layers = "1,3"; }, "1,3");
-  for (const std::string pooling : {"last,mean", "mean@text", "mean@skip:1", "unit-mean", "all"})
+  for (const std::string pooling : {"last,mean", "mean@text", "mean@skip:1", "unit-mean", "all",
+                                    "weighted-mean@after-prompt"})
     obstacle([&](auto& c) { c.tokens = AnyTokens::parse(pooling); }, pooling);
   obstacle([](auto& c) { c.head = AnyHead::named("layer-mix"); }, "layer-mix");
   obstacle([](auto& c) { c.calibration.emplace(); }, "calibration");
