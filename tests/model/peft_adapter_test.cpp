@@ -74,6 +74,7 @@ TEST_CASE("adapters of other methods, for other models or of other ranks are ref
   changed("use_bdlora", Json{{"nblocks", 2}}, {"use_bdlora"});
   changed("init_lora_weights", "pissa_niter_4", {"init_lora_weights", "pissa_niter_4"});
   changed("init_lora_weights", "olora", {"init_lora_weights", "olora"});
+  changed("init_lora_weights", "OLoRA", {"init_lora_weights", "olora"});
   changed("r", 0, {"r", "got 0"});
   changed("lora_alpha", "8", {"lora_alpha"});
   changed("lora_alpha", 1e300, {"lora_alpha", "out of range"});

@@ -1,4 +1,5 @@
 #pragma once
+#include <cctype>
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -26,7 +27,8 @@ inline void refuse_unknown_peft_features(const JsonObject& config) {
     if (config.has(key) && config.at(key) != Json(false) && !config.at(key).empty()) config.fail(key, "is not supported");
   // These starts take their part out of the model's own weights, which then are no longer those of its files.
   if (config.has("init_lora_weights") && config.at("init_lora_weights").is_string()) {
-    const std::string start = config.string("init_lora_weights");
+    std::string start = config.string("init_lora_weights");
+    for (char& c : start) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));  // PEFT takes OLoRA, too
     for (const char* changing : {"pissa", "olora", "corda", "loftq", "lora_ga"})
       if (start.starts_with(changing))
         config.fail("init_lora_weights", "is '" + start.substr(0, 40) + "', which changes the base model");
