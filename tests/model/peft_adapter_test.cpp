@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <limits>
 
 #include "embedpool/io/safetensors_writer.hpp"
 #include "model/golden_support.hpp"
@@ -92,6 +93,9 @@ TEST_CASE("adapters of other methods, for other models or of other ranks are ref
   AdapterFiles wider;
   wider.tensors[query + ".lora_B.weight"] = Matrix<float>::Zero(7, 2);
   wider.refused({query + ".lora_B.weight", "shape"});
+  AdapterFiles diverged;
+  diverged.tensors[query + ".lora_B.weight"](3, 1) = std::numeric_limits<float>::quiet_NaN();
+  diverged.refused({"adapter_model.safetensors", query + ".lora_B.weight", "not finite"});
   AdapterFiles deeper;
   deeper.tensors["base_model.model.layers.9.mlp.up_proj.lora_A.weight"] = Matrix<float>::Zero(2, 36);
   deeper.refused({"layers.9.mlp.up_proj.lora_A.weight", "no LoRA half"});

@@ -35,12 +35,13 @@ inline void refuse_unknown_peft_features(const JsonObject& config) {
   }
 }
 
-/// The matrix of a tensor, decoded.
+/// The matrix of a tensor, decoded. Errors: FileError for a value that is not finite: a merged model could not be mended.
 template <Real S>
 Matrix<S> decoded(const Tensor& tensor) {
   const WeightView view = tensor.weight();
   Matrix<S> values(view.rows, view.cols);
   for (Index n = 0; n < view.rows; ++n) decode_row(view, n, values.row(n).data());
+  if (!values.allFinite()) tensor.fail("holds a value that is not finite");
   return values;
 }
 
@@ -60,7 +61,7 @@ inline std::string peft_module(const std::string& tensor, const std::string& hal
 ///
 /// Errors  FileError naming file, key or tensor, and cause: another method or a feature that is not known, an alpha that is
 ///         out of range, a module that the model has not or that comes twice, a half without its other half, shapes that do
-///         not fit the model or the rank
+///         not fit the model or the rank, values that are not finite
 template <Real S = float>
 LoraAdapter<S> load_peft_adapter(const std::filesystem::path& directory, const DecoderConfig& model) {
   const Json json = read_json(directory / "adapter_config.json");
