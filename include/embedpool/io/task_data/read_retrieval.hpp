@@ -6,6 +6,7 @@
 #include "embedpool/io/task_data/data_file.hpp"
 #include "embedpool/io/task_data/json_texts.hpp"
 #include "embedpool/io/task_data/table_reader.hpp"
+#include "embedpool/io/tokenizer/unicode.hpp"
 
 namespace embedpool::io {
 
@@ -30,10 +31,21 @@ struct IdentifiedTexts {
   }
 
  private:
+  /// Without what Python's str.strip() takes for white space, by which MTEB joins title and text.
   static std::string stripped(const std::string& text) {
-    const std::size_t begin = text.find_first_not_of(" \t\r\n\v\f");
-    if (begin == std::string::npos) return "";
-    return text.substr(begin, text.find_last_not_of(" \t\r\n\v\f") - begin + 1);
+    const auto is_space = [&](std::size_t at) {
+      const char32_t c = tokenizing::decode_utf8(text, at).value;
+      return tokenizing::is_whitespace(c) || (c >= 0x1C && c <= 0x1F);
+    };
+    std::size_t begin = 0, end = text.size();
+    while (begin < end && is_space(begin)) begin += tokenizing::utf8_length(text[begin]);
+    while (begin < end) {
+      std::size_t last = end - 1;
+      while ((static_cast<unsigned char>(text[last]) & 0xC0) == 0x80) --last;
+      if (!is_space(last)) break;
+      end = last;
+    }
+    return text.substr(begin, end - begin);
   }
 };
 
