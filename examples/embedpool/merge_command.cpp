@@ -37,6 +37,7 @@ void write_json(const fs::path& path, const io::Json& json, int indent = 2) {
 void copy_over(const fs::path& from, const fs::path& to) {
   std::error_code problem;
   if (!fs::exists(from, problem)) return;
+  fs::create_directories(to.parent_path(), problem);
   fs::copy(from, to, fs::copy_options::recursive, problem);
   if (problem) throw FileError(from.string(), "copy", problem.message());
 }

@@ -91,6 +91,9 @@ TEST_CASE("modules are listed with their folders, and no folder leads out of the
   REQUIRE(list.size() == 2);
   CHECK(list[1].kind == "Pooling");
   CHECK(list[1].folder == "1_Pooling");
+  const auto spelled = io::sentence_transformers_modules(modules({{"Transformer", "."}, {"Pooling", "./a/1_Pooling"}}), "modules.json");
+  CHECK(spelled[0].folder.empty());
+  CHECK(spelled[1].folder == "a/1_Pooling");
   CHECK(io::sentence_transformers_modules(Json::array({{{"type", "own.pooling.Pooling"}}}), "modules.json").front().kind == "Pooling");
   const auto refused = [](const Json& json, const char* cause) {
     CHECK_THROWS_WITH_AS(io::sentence_transformers_modules(json, "modules.json"), doctest::Contains(cause), FileError);

@@ -119,9 +119,9 @@ TEST_CASE("a reading that sentence-transformers knows is followed without the tr
 
 TEST_CASE("several adapters are merged one after the other, and the base's own pooling is kept") {
   Fixture fixture;
-  fixture.folder.write("model/modules.json", R"([{"type": "x.Transformer", "path": ""}, {"type": "x.Pooling", "path": "1_Pooling"}])");
-  std::filesystem::create_directory(fixture.model + "/1_Pooling");
-  fixture.folder.write("model/1_Pooling/config.json", R"({"pooling_mode_lasttoken": true})");
+  fixture.folder.write("model/modules.json", R"([{"type": "x.Transformer", "path": "."}, {"type": "x.Pooling", "path": "steps/1_Pooling"}])");
+  std::filesystem::create_directories(fixture.model + "/steps/1_Pooling");
+  fixture.folder.write("model/steps/1_Pooling/config.json", R"({"pooling_mode_lasttoken": true})");
   const std::string first = (fixture.folder / "first").string(), second = (fixture.folder / "second").string();
   write_adapter(fixture.model, first, 1);
   write_adapter(fixture.model, second, 2);

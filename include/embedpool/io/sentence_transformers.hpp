@@ -27,9 +27,10 @@ inline std::vector<SentenceTransformersModule> sentence_transformers_modules(con
   for (const Json& entry : list) {
     const JsonObject step(entry, file, std::to_string(modules.size()));
     const std::string type = step.string("type");
-    const std::filesystem::path folder(step.string_or("path", ""));
+    auto folder = std::filesystem::path(step.string_or("path", "")).lexically_normal();
     if (folder.is_absolute() || std::find(folder.begin(), folder.end(), "..") != folder.end())
       step.fail("path", "must lie in the model's folder, got '" + folder.string().substr(0, 80) + "'");
+    if (folder == ".") folder.clear();
     modules.push_back({type.substr(type.rfind('.') + 1), type, folder});
   }
   return modules;
