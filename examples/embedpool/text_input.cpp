@@ -19,10 +19,13 @@ TextInput::TextInput(const std::string& path, InputFormat format, Index vocabula
 
 bool TextInput::next(InputText& text) {
   std::string line;
-  if (!lines_.next(line)) {
-    if (lines_.line_number() == 0) throw FileError(name(), "line 1", "the input is empty");
-    return false;
-  }
+  do {
+    if (!lines_.next(line)) {
+      if (!any_) throw FileError(name(), "line 1", "the input is empty");
+      return false;
+    }
+  } while (format_ == InputFormat::jsonl && line.find_first_not_of(" \t\r") == std::string::npos);
+  any_ = true;
   text = {.line = lines_.line_number()};
   if (line.empty()) fail(text, "text is empty");
   if (const std::size_t bad = io::tokenizing::first_invalid_utf8(line); bad != std::string::npos)

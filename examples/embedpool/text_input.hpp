@@ -19,7 +19,8 @@ struct InputText {
 enum class InputFormat { automatic, lines, jsonl };
 
 /// Texts of a file or standard input, one a line: the line itself, or a JSON object with `text` or `tokens`. The
-/// format is that of the first line unless it is given: an object with one of the two keys means JSON lines.
+/// format is that of the first line unless it is given: an object with one of the two keys means JSON lines. Of those,
+/// lines of white space alone are passed over, as in other JSON lines.
 ///
 /// Errors  FileError naming file and line: an empty text, invalid UTF-8 (with the byte), broken JSON, neither `text`
 ///         nor `tokens` or both, a token id outside [0, vocabulary), a file without any text
@@ -42,6 +43,7 @@ class TextInput {
   io::LineReader lines_;
   InputFormat format_;
   Index vocabulary_;
+  bool any_ = false;  ///< text came
 };
 
 }  // namespace embedpool::program

@@ -45,6 +45,9 @@ TEST_CASE("a text a line, JSON lines of text and of ids give the same vectors to
                                  "{\"text\":\"one\"}\n"));
   CHECK(plain == fixture.vectors(ids_line("one") + ids_line("a longer second text") + ids_line("\xC3\xA9t\xC3\xA9") +
                                  ids_line("one")));
+  CHECK(plain == fixture.vectors(ids_line("one") + "\n" + ids_line("a longer second text") + " \r\n" + ids_line("\xC3\xA9t\xC3\xA9") +
+                                 ids_line("one") + "\n"));  // lines of white space are no texts there
+  CHECK(fixture.embed("\n\n", {"--input-format", "jsonl"}).error.find("the input is empty") != std::string::npos);
   CHECK(plain == fixture.vectors("one\r\na longer second text\r\n\xC3\xA9t\xC3\xA9\r\none"));
   CHECK(plain[0] == plain[3]);
   CHECK(plain[0] != plain[1]);
