@@ -32,6 +32,21 @@ struct Gguf {
     std::memcpy(bytes.data() + behind(key) + 4, &value, sizeof value);
     return *this;
   }
+  /// One more entry: its key, the number of its type and the bytes of its value.
+  Gguf& add(const std::string& key, std::uint32_t type, const std::string& value) {
+    const auto number = [](auto n) { return std::string(reinterpret_cast<const char*>(&n), sizeof n); };
+    std::string entries = number(std::uint64_t(key.size())) + key + number(type) + value;
+    // A second one, a text that nobody reads, keeps the alignment of the tensors.
+    entries += number(std::uint64_t(1)) + "x" + number(std::uint32_t(8));
+    const std::size_t left = 32 - (entries.size() + 8) % 32;
+    entries += number(std::uint64_t(left)) + std::string(left, '-');
+    std::uint64_t count = 0;
+    std::memcpy(&count, bytes.data() + 16, sizeof count);
+    count += 2;
+    std::memcpy(bytes.data() + 16, &count, sizeof count);
+    bytes.insert(24, entries);
+    return *this;
+  }
   Decoder<float> load() const {
     return io::load_decoder(io::GgufFile(std::as_bytes(std::span(bytes)), "changed.gguf"));
   }
@@ -88,6 +103,9 @@ TEST_CASE("a GGUF file that is no decoder we know, or contradicts itself, is ref
   std::swap_ranges(extents, extents + 8, extents + 8);
   refused_gguf(turned, {"blk.0.ffn_up.weight", "shape must be"});
 
+  refused_gguf(Gguf("llama-f32").add("split.count", 2, {3, 0}), {"split.count", "one of 3 parts"});
+  CHECK(Gguf("llama-f32").add("split.count", 2, {1, 0}).load().layers() > 0);
+
   Gguf factors("llama3-f32");
   const auto file = io::GgufFile(std::as_bytes(std::span(factors.bytes)), "whole");
   const auto place = static_cast<std::size_t>(file.at("rope_freqs.weight").data.data() -
@@ -98,19 +116,7 @@ TEST_CASE("a GGUF file that is no decoder we know, or contradicts itself, is ref
 
 TEST_CASE("a GGUF file says that its model was trained bidirectionally") {
   const auto bidirectional = [](char causal) {
-    Gguf file("llama-f32");
-    const auto number = [](auto value) { return std::string(reinterpret_cast<const char*>(&value), sizeof value); };
-    const std::string key = "llama.attention.causal", rest = "x";
-    // Two entries of 64 bytes together, so that the tensors keep their alignment: a flag, and a text that nobody reads.
-    const std::string entries = number(std::uint64_t(key.size())) + key + number(std::uint32_t(7)) + causal +
-                                number(std::uint64_t(1)) + rest + number(std::uint32_t(8)) + number(std::uint64_t(8)) + "nonsense";
-    REQUIRE(entries.size() == 64);
-    std::uint64_t count = 0;
-    std::memcpy(&count, file.bytes.data() + 16, sizeof count);
-    count += 2;
-    std::memcpy(file.bytes.data() + 16, &count, sizeof count);
-    file.bytes.insert(24, entries);
-    return file.load().config().bidirectional;
+    return Gguf("llama-f32").add("llama.attention.causal", 7, std::string(1, causal)).load().config().bidirectional;
   };
   CHECK_FALSE(Gguf("llama-f32").load().config().bidirectional);
   CHECK_FALSE(bidirectional(1));

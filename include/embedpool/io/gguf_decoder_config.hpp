@@ -63,6 +63,8 @@ inline void apply_frequency_factors(const GgufFile& file, std::vector<double>& f
 inline DecoderConfig gguf_decoder_config(const GgufFile& file) {
   constexpr Index most = Index(1) << 28;
   DecoderConfig decoder;
+  if (const Index parts = file.integer_or("split.count", 1, 0, most); parts > 1)
+    file.fail("split.count", "the file is one of " + std::to_string(parts) + " parts of a model, which must be joined");
   const std::string type = decoder.architecture = file.string("general.architecture");
   if (type != "llama" && type != "qwen2" && type != "qwen3" && type != "gemma")
     file.fail("general.architecture",
