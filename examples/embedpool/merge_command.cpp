@@ -93,8 +93,12 @@ void merge(const MergeOptions& options) {
   reading.model = options.model;
   reading.head = options.trained;
   std::vector<LoraAdapter<float>> adapters;
-  for (const std::string& adapter : options.adapters)
-    require_not_merged(adapters.emplace_back(io::load_peft_adapter<float>(adapter, model.decoder().config())), adapter, model);
+  std::set<std::string> digests;
+  for (const std::string& name : options.adapters) {
+    const LoraAdapter<float>& adapter = adapters.emplace_back(io::load_peft_adapter<float>(name, model.decoder().config()));
+    require_not_merged(adapter, name, model);
+    if (!digests.insert(digest_of(adapter)).second) throw FileError(name, "adapter_model.safetensors", "is to be merged twice");
+  }
   std::optional<Settings> settings;
   if (!options.trained.empty() || model.saved_pooling().unsupported.empty()) settings = resolve(reading, model);
   if (settings && settings->adapter) adapters.push_back(*std::move(settings->adapter));

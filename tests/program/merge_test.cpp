@@ -167,11 +167,12 @@ TEST_CASE("every GGUF file becomes a Hugging Face model with the same embeddings
   CHECK(files > 0);
 }
 
-TEST_CASE("an adapter is not taken twice: neither with the model that it is merged into, nor merged into that again") {
+TEST_CASE("an adapter is not taken twice: neither with the model that it is merged into, nor merged into that again, nor at once") {
   const Fixture fixture;
   write_trained(fixture.model, fixture.trained, [](io::EmbedderConfig&) {});
   const std::string other = (fixture.folder / "other").string(), twice = (fixture.folder / "twice").string();
   write_adapter(fixture.model, other, 2);
+  check_refused(fixture.merge({"--adapter", other, fixture.trained, other}), {other, "twice"});
   REQUIRE(fixture.merge({"--trained", fixture.trained}).status == 0);
   const std::vector<std::string> parts = {fixture.trained, "is merged into", "already"};
   check_refused(run({"embed", "--model", fixture.out, "--trained", fixture.trained, "--input", "-"}, "a\n"), parts);
