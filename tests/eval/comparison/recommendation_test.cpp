@@ -42,6 +42,18 @@ TEST_CASE("where nothing is shown the fewest parameters are taken of those that 
   says(result, "take \"C\" (65.5), which trains fewer parameters and is as good with some seed.");
 }
 
+TEST_CASE("of systems that train equally few parameters the one with the highest mean is taken, wherever it stands") {
+  ScoreTable table({"A", "B", "C", "D"}, {{"sts", "S", "m"}}, 2);
+  const double scores[4][2] = {{.7, .7}, {.71, .5}, {.71, .65}, {.71, .6}};
+  for (Index s = 0; s < 4; ++s)
+    for (Index k = 0; k < 2; ++k) table.add(s, 0, k, scores[s][k], {});
+  Case of{table};
+  of.parameters = {30, 10, 10, 10};
+  CHECK(of.recommend().best == 0);
+  CHECK(of.recommend().choice == 2);
+  says(of.recommend(), "take \"C\" (68.0), which trains fewer parameters and is as good with some seed.");
+}
+
 TEST_CASE("a cheaper system that is lower with every seed is not recommended for its price") {
   Case of{table_of({{.5, .5}, {.7, .7}, {.6, .6}}, 3)};
   of.parameters = {5, 30, 20};

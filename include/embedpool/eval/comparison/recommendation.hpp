@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "embedpool/eval/comparison/comparison_family.hpp"
@@ -16,7 +17,8 @@ struct Recommendation {
   Index best = 0;              ///< the highest mean
   std::vector<Index> level{};  ///< those that the data does not tell apart from the best, which is among them
   bool decidable = true;       ///< whether any outcome on so little data could have told systems apart
-  Index choice = 0;            ///< the best, or the one with the fewest trained parameters of those that are as good
+  Index choice = 0;            ///< the best, or the one with the fewest trained parameters of those that are as good; of
+                               ///< equally few the one with the highest mean
   std::string text{};          ///< all this in words
 };
 
@@ -61,9 +63,10 @@ inline bool told_apart(const ScoreTable& table, const std::vector<Index>& tasks,
 }  // namespace detail
 
 /// Recommends the system with the highest mean; or of those that with some seed have a mean as high as its, and are not told
-/// apart from it, the one with the fewest trained parameters. Told apart means: with every seed the best has the higher
-/// mean, and it is significantly better over data sets, or inside more than half of them and significantly worse inside
-/// none. Where that could not have come out, whatever the scores, few parameters are no argument, and the text says so.
+/// apart from it, the one with the fewest trained parameters, and with the highest mean where several train as few. Told
+/// apart means: with every seed the best has the higher mean, and it is significantly better over data sets, or inside
+/// more than half of them and significantly worse inside none. Where that could not have come out, whatever the scores,
+/// few parameters are no argument, and the text says so.
 ///
 /// `over_sets` is the family over the kind's data sets, `within_sets` one family a data set; `parameters` are trained ones
 /// of each system.
@@ -93,12 +96,14 @@ inline Recommendation recommend(const ScoreTable& table, const std::string& kind
   result.decidable = over_sets.can_decide(alpha) || 2 * decidable_sets > within_sets.size();
   result.choice = result.best;
   const auto size = [&](Index s) { return parameters[static_cast<std::size_t>(s)]; };
+  // Designs that differ in the mask alone train equally many parameters.
+  const auto cost = [&](Index s) { return std::pair(size(s), -means[static_cast<std::size_t>(s)]); };
   bool cheaper_but_lower = false;
-  for (const Index s : result.level) {
-    if (!result.decidable || size(s) >= size(result.choice)) continue;
+  for (const Index s : others) {
+    if (!result.decidable || size(s) >= size(result.best)) continue;
     if (detail::always_higher(table, tasks, result.best, s))
       cheaper_but_lower = true;
-    else
+    else if (cost(s) < cost(result.choice))
       result.choice = s;
   }
 
