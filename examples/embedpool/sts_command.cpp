@@ -7,6 +7,7 @@
 #include "command.hpp"
 #include "cut_texts.hpp"
 #include "embedding_options.hpp"
+#include "embedpool/eval/metrics/similarity.hpp"
 #include "embedpool/eval/spearman.hpp"
 #include "progress.hpp"
 #include "scored_pairs.hpp"
@@ -109,13 +110,14 @@ void embed(std::vector<Row>& rows, const std::vector<std::string>& texts, const 
   if (!options.quiet) cut.report();
 }
 
+/// As evaluate scores them: equal texts tie at cosine 1, and cosines that are all equal score 0.
 double score(const ScoredPairs& pairs, const Matrix<float>& embeddings) {
+  const Rows<const float> rows = rows_of(embeddings);
   std::vector<double> cosines;
-  for (const auto& [first, second] : pairs.texts_of_pair) {
-    const auto a = embeddings.row(first).cast<double>(), b = embeddings.row(second).cast<double>();
-    cosines.push_back(a.dot(b) / std::max(a.norm() * b.norm(), 1e-300));
-  }
-  return 100 * spearman(cosines, pairs.scores);
+  for (const auto& [first, second] : pairs.texts_of_pair)
+    cosines.push_back(cosine_similarity(rows.row(first), rows.row(second)));
+  const double correlation = spearman(cosines, pairs.scores);
+  return std::isnan(correlation) ? 0 : 100 * correlation;
 }
 
 void sts(const StsOptions& options) {

@@ -64,6 +64,28 @@ TEST_CASE("a data set that is named twice is one") {
   CHECK(read_file(fixture.folder / "scores/results.md").find("| mean of 1 |") != std::string::npos);
 }
 
+TEST_CASE("sts scores a file of pairs as evaluate does: equal sentences tie, and where all do the score is 0") {
+  const Fixture fixture;
+  const std::string header = "score\tsentence1\tsentence2\n";
+  std::string some = Fixture::pairs(), all = header;
+  for (int i = 0; i < 12; ++i) {
+    const std::string word = Fixture::word(i) + " " + std::to_string(i), pair = word + "\t" + word + "\n";
+    some += std::to_string(i % 5) + "\t" + pair;
+    all += std::to_string(i) + "\t" + pair;
+  }
+  const auto printed = [&](const std::string& pairs) {
+    const std::string file = fixture.write("sts/Ties/test.tsv", pairs);
+    const Outcome outcome = run({"sts", "--model", fixture.model, "--pairs", file, "--quiet"});
+    REQUIRE(outcome.status == 0);
+    return std::stod(outcome.output.substr(outcome.output.find_last_of(' ')));
+  };
+  const double score = printed(some);
+  REQUIRE(fixture.evaluate("scores", {"--tasks", "Ties"}).status == 0);
+  const double evaluated = 100 * fixture.json("scores/sts/Ties.json").at("main_score").get<double>();
+  CHECK(std::abs(score - evaluated) < 0.051);  // one decimal is printed
+  CHECK(printed(all) == 0);
+}
+
 TEST_CASE("unknown tasks and bad data are refused by name") {
   const Fixture fixture;
   const auto refused = [&](std::vector<std::string> flags, const std::vector<std::string>& parts) {
