@@ -25,6 +25,15 @@ struct ComparedSystem {
   std::vector<std::string> flags;  ///< of `embedpool train`, common ones first
   bool untrained = false;          ///< the model as it is, read as the flags say
   TrainOptions training{};
+
+  /// The files that it is trained on, and the folder that it starts from.
+  std::vector<std::string> sources() const {
+    std::vector<std::string> sources;
+    if (untrained) return sources;
+    sources = training.data;
+    if (!training.head.empty()) sources.push_back(training.head);
+    return sources;
+  }
 };
 
 /// The systems that flags or the configuration name, each with everything but its seed, output and number of steps.

@@ -72,8 +72,8 @@ io::Json settled_plan(const CompareOptions& options, const Model& model, const s
                    {"training_data", io::Json::object()},
                    {"data_sets", io::Json::object()}};
   for (const ComparedSystem& system : systems)
-    for (const std::string& file : system.training.data)
-      if (!plan["training_data"].contains(file)) plan["training_data"][file] = digest_of_file_or_folder(file);
+    for (const std::string& source : system.sources())
+      if (!plan["training_data"].contains(source)) plan["training_data"][source] = digest_of_file_or_folder(source);
   for (const io::TaskFolder& folder : folders)
     plan["data_sets"][std::string(name_of(folder.kind)) + "/" + folder.name] = digest_of_file_or_folder(folder.directory);
   const files::path file = files::path(options.output) / "plan.json";

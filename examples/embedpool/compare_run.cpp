@@ -73,17 +73,18 @@ void check_reading(const ComparedSystem& system, const Model& model, const std::
   }
 }
 
-/// The flags of a system's folder are those of now.
-void check_flags(const CompareOptions& options, const ComparedSystem& system) {
+/// The flags of a system's folder, and the contents of what it is trained on, are those of now: what is trained already
+/// is not trained again.
+void check_system(const CompareOptions& options, const ComparedSystem& system, const io::Json& plan) {
   const files::path file = files::path(options.output) / system.folder / "system.json";
-  const io::Json now = {{"name", system.name}, {"flags", system.flags}, {"untrained", system.untrained}};
+  io::Json now = {{"name", system.name}, {"flags", system.flags}, {"untrained", system.untrained}};
+  for (const std::string& source : system.sources()) now["trained_on"].push_back(plan.at("training_data").at(source));
   if (files::exists(file)) {
     const io::Json before = io::read_json(file);
-    for (const auto& [key, value] : now.items())
-      if (before.value(key, io::Json()) != value)
+    for (const auto& [key, value] : now.items())  // folders of earlier versions do not say what is trained on
+      if (const io::Json kept = before.value(key, key == "trained_on" ? value : io::Json()); kept != value)
         throw FileError(file.string(), key,
-                        "was " + before.value(key, io::Json()).dump() + ", now it is " + value.dump() +
-                            "; name another output folder");
+                        "was " + kept.dump() + ", now it is " + value.dump() + "; name another output folder");
     return;
   }
   write_text_file(file, now.dump(1) + "\n");
@@ -113,7 +114,7 @@ ComparedRun run_comparison(const CompareOptions& options) {
   for (const ComparedSystem& system : systems) check_reading(system, model, blank);
   const io::Json plan = settled_plan(options, model, systems, folders);
   const Index steps = plan.at("steps").get<Index>();
-  for (const ComparedSystem& system : systems) check_flags(options, system);
+  for (const ComparedSystem& system : systems) check_system(options, system, plan);
 
   std::optional<ScoreTable> table;
   std::vector<SystemCost> costs(systems.size());

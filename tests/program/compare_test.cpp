@@ -208,6 +208,44 @@ TEST_CASE("systems of a configuration, trained and untrained, and one that is ad
   CHECK(without.status == 0);
 }
 
+TEST_CASE("what is trained already is not compared with what is trained on other data, whatever its file is called") {
+  const Fixture fixture;
+  const std::vector<std::string> flags = {"--steps", "1", "--tasks", "Pairs"};
+  const std::string head = R"({"name": "head", "flags": ["--freeze-backbone", "--batch", "8"]})";
+  const auto systems = [](const std::string& list) { return "{\"systems\": [" + list + "]}"; };
+  const auto started = [&](const std::string& start) {
+    return R"({"name": "more", "flags": ["--freeze-backbone", "--batch", "8", "--start-from", ")" + start + "\"]}";
+  };
+  const auto refused = [&](const std::string& json, const std::vector<std::string>& more) {
+    const Outcome outcome = fixture.configured("out", json, with(flags, more));
+    CAPTURE(outcome.error);
+    CHECK(outcome.status == 2);
+    for (const char* part : {"system.json", "trained_on", "name another output folder"}) CHECK(outcome.error.find(part) != std::string::npos);
+  };
+  REQUIRE(fixture.configured("out", systems(head), flags).status == 0);
+  std::string other;
+  for (int i = 0; i < 64; ++i)
+    other += nlohmann::json{{"query", "who is " + Fixture::word(i)}, {"positive", Fixture::word(i) + " she is"}}.dump() + "\n";
+  refused(systems(head), {"--train-data", fixture.folder.write("other.jsonl", other)});
+
+  // The same bytes elsewhere are the same data.
+  const std::string copy = fixture.folder.write("copy.jsonl", read_file(fixture.folder / "data/train/pairs.jsonl"));
+  CHECK(fixture.configured("out", systems(head), with(flags, {"--train-data", copy})).status == 0);
+
+  // What a training starts from is of its data.
+  const auto folder = fixture.folder / "out/head/seed0/trained", start = fixture.folder / "start";
+  std::filesystem::copy(folder, start, std::filesystem::copy_options::recursive);
+  const Outcome more = fixture.configured("out", systems(head + ", " + started(start.string())), flags);
+  CAPTURE(more.error);
+  REQUIRE(more.status == 0);
+  CHECK(read_file(fixture.folder / "out/report.md").find("| " + start.string()) != std::string::npos);
+  std::filesystem::remove_all(start);
+  REQUIRE(run({"train", "--model", fixture.model, "--data", copy, "--freeze-backbone", "--batch", "8", "--steps", "2", "--output",
+               start.string(), "--quiet"}).status == 0);
+  CHECK(fixture.configured("out", systems(head), flags).status == 0);  // the plan of now does not name the start
+  refused(systems(head + ", " + started(start.string())), {});
+}
+
 TEST_CASE("a budget in minutes is measured once and is the same for every system") {
   const Fixture fixture;
   const std::vector<std::string> flags = {"--minutes", "0.0005"};  // a step or so of the slowest
