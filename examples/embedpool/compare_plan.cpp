@@ -15,22 +15,24 @@ namespace {
 
 namespace files = std::filesystem;
 
-/// Of the bytes of a file, or of all files below a folder, in the order of their names.
-std::string digest_of_file_or_folder(const files::path& path) {
-  std::vector<files::path> found;
-  if (files::is_directory(path)) {
-    for (const auto& entry : files::recursive_directory_iterator(path))
-      if (entry.is_regular_file()) found.push_back(entry.path());
-    std::sort(found.begin(), found.end());
-  } else {
-    found.push_back(path);
-  }
+/// Of the bytes of files, in this order.
+std::string digest_of(const std::vector<files::path>& all) {
   Digest digest;
-  for (const files::path& one : found) {
+  for (const files::path& one : all) {
     const auto file = io::MappedFile::open(one);
     digest.add(std::string_view(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size()));
   }
   return digest.text();
+}
+
+/// A file, or all files below a folder in the order of their names.
+std::vector<files::path> files_of(const files::path& path) {
+  if (!files::is_directory(path)) return {path};
+  std::vector<files::path> found;
+  for (const auto& entry : files::recursive_directory_iterator(path))
+    if (entry.is_regular_file()) found.push_back(entry.path());
+  std::sort(found.begin(), found.end());
+  return found;
 }
 
 /// Steps that the slowest system does in `minutes`; what comes before the first step is taken off.
@@ -63,7 +65,7 @@ Index measured_steps(const CompareOptions& options, const Model& model, const st
 io::Json settled_plan(const CompareOptions& options, const Model& model, const std::vector<ComparedSystem>& systems,
                       const std::vector<io::TaskFolder>& folders) {
   io::Json plan = {{"model", model.path()},
-                   {"model_digest", digest_of_file_or_folder(model.path())},
+                   {"model_digest", digest_of(files_of(model.path()))},
                    {"max_items", options.max_items},
                    {"compute", options.compute},
                    {"device", options.device},
@@ -73,9 +75,9 @@ io::Json settled_plan(const CompareOptions& options, const Model& model, const s
                    {"data_sets", io::Json::object()}};
   for (const ComparedSystem& system : systems)
     for (const std::string& source : system.sources())
-      if (!plan["training_data"].contains(source)) plan["training_data"][source] = digest_of_file_or_folder(source);
+      if (!plan["training_data"].contains(source)) plan["training_data"][source] = digest_of(files_of(source));
   for (const io::TaskFolder& folder : folders)
-    plan["data_sets"][std::string(name_of(folder.kind)) + "/" + folder.name] = digest_of_file_or_folder(folder.directory);
+    plan["data_sets"][std::string(name_of(folder.kind)) + "/" + folder.name] = digest_of(io::data_files(folder.directory));
   const files::path file = files::path(options.output) / "plan.json";
   if (!options.minutes) plan["steps"] = options.steps.value_or(systems.front().training.learning.steps);
   if (files::exists(file)) {

@@ -23,16 +23,12 @@ io::Json to_json(const io::TaskFolder& folder, const TaskResult& result, const i
           {"item_scores", result.item_scores}, {"embedder", embedder}};
 }
 
-/// A number of the contents of a data set's files.
+/// A number of the names and contents of a data set's files.
 std::string digest_of_task(const io::TaskFolder& folder) {
-  std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.directory))
-    if (entry.is_regular_file()) files.push_back(entry.path());
-  std::sort(files.begin(), files.end());
   Digest digest;
-  for (const auto& file : files) {
+  for (const auto& file : io::data_files(folder.directory)) {
     digest.add(std::string_view(file.lexically_relative(folder.directory).string()));
-    if (std::filesystem::file_size(file) > 0) digest.add(io::MappedFile::open(file)->bytes());
+    digest.add(io::MappedFile::open(file)->bytes());
   }
   return digest.text();
 }

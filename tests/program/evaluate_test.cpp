@@ -58,6 +58,23 @@ TEST_CASE("tasks that are there are not done again, and never mixed with other s
   check_refused(fixture.evaluate("scores", {"--quiet", "--tasks", "sts"}), {"Pairs.json", "no result"});
 }
 
+TEST_CASE("results in the folder of a data set are no data of it, and judgements in a linked folder are") {
+  const Fixture fixture;
+  const auto set = fixture.folder / "data/retrieval/Find", judged = fixture.folder / "judged";
+  const auto evaluate = [&] {
+    return run({"evaluate", "--model", fixture.model, "--data", (set / ".").string(), "--output", (set / "scores").string(), "--quiet"});
+  };
+  std::filesystem::rename(set / "qrels", judged);
+  std::filesystem::create_directory_symlink(judged, set / "qrels");
+  REQUIRE(evaluate().status == 0);
+  CHECK(std::filesystem::exists(set / "scores/retrieval/Find.json"));
+  const Outcome again = evaluate();
+  CAPTURE(again.error);
+  CHECK(again.status == 0);
+  fixture.folder.write("judged/test.tsv", "query-id\tcorpus-id\tscore\nq1\td2\t1\n");
+  check_refused(evaluate(), {"Find.json", "other data"});
+}
+
 TEST_CASE("a data set that is named twice is one") {
   const Fixture fixture;
   REQUIRE(fixture.evaluate("scores", {"--tasks", "sts", "Pairs", "sts"}).status == 0);

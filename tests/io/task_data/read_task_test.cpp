@@ -28,9 +28,23 @@ TEST_CASE("data sets are found by kind and name, with the split that is there") 
   CHECK(table.size() == 4 + 2);  // a b c d as queries, a z as documents
   CHECK(tasks[2].kind() == TaskKind::retrieval);
 
-  const auto beir = io::find_tasks(folder / "data/retrieval/Search");
-  REQUIRE(beir.size() == 1);
-  CHECK(beir[0].name == "Search");
+  for (const char* path : {"data/retrieval/Search", "data/retrieval/Search/", "data/retrieval/Search/.", "data/retrieval/Search/qrels/.."}) {
+    CAPTURE(path);
+    const auto beir = io::find_tasks(folder / path);
+    REQUIRE(beir.size() == 1);
+    CHECK(beir[0].name == "Search");
+  }
+}
+
+TEST_CASE("the files of a data set are its tables and JSON lines, judgements in a linked folder included") {
+  test::TemporaryFolder folder;
+  for (const char* name : {"qrels-dev.tsv", "corpus.jsonl.gz", "queries.jsonl", "readme.md", "scores/results.md", "scores/log.jsonl"})
+    folder.write(std::string("set/") + name, "");
+  folder.write("elsewhere/test.tsv", "");
+  std::filesystem::create_directory_symlink(folder / "elsewhere", folder / "set/qrels");
+  std::vector<std::string> names;
+  for (const auto& file : io::data_files(folder / "set")) names.push_back(file.lexically_relative(folder / "set").string());
+  CHECK(names == std::vector<std::string>{"corpus.jsonl.gz", "qrels/test.tsv", "qrels-dev.tsv", "queries.jsonl"});
 }
 
 TEST_CASE("a directory without data sets, and a set without files, are refused by name") {

@@ -33,7 +33,9 @@ inline bool has_split(TaskKind kind, const std::filesystem::path& directory, con
 
 inline TaskFolder task_folder(TaskKind kind, const std::filesystem::path& directory) {
   const bool has_dev_only = !has_split(kind, directory, "test") && has_split(kind, directory, "dev");
-  return {kind, directory.filename().string(), directory, has_dev_only ? "dev" : "test"};
+  const std::filesystem::path whole = std::filesystem::absolute(directory).lexically_normal();  // "." has a name, too
+  const std::string name = (whole.has_filename() ? whole : whole.parent_path()).filename().string();
+  return {kind, name, directory, has_dev_only ? "dev" : "test"};
 }
 
 /// Rounds of few-shot training on a sample of a data set: as many as train on ten texts an item of the sample, all together;
@@ -52,8 +54,7 @@ inline Index rounds_on_sample(Index labels, const TaskOptions& options) {
 inline std::vector<TaskFolder> find_tasks(const std::filesystem::path& root) {
   if (!std::filesystem::is_directory(root)) throw FileError(root.string(), "", "is no directory");
   std::vector<TaskFolder> tasks;
-  const std::filesystem::path named = root.has_filename() ? root : root.parent_path();
-  if (has_data_file(root, "corpus.jsonl")) tasks.push_back(detail::task_folder(TaskKind::retrieval, named));
+  if (has_data_file(root, "corpus.jsonl")) tasks.push_back(detail::task_folder(TaskKind::retrieval, root));
   for (const TaskKind kind : every_task_kind) {
     const std::filesystem::path folder = root / name_of(kind);
     if (!std::filesystem::is_directory(folder)) continue;
