@@ -89,7 +89,8 @@ io::Json settled_plan(const CompareOptions& options, const Model& model, const s
         object.fail(key, "was " + before.dump().substr(0, 200) + ", now it is " + now.dump().substr(0, 200) +
                              "; name another output folder");
     };
-    for (const auto& [key, now] : plan.items()) {
+    const io::Json written = io::Json::parse(io::json_text(plan));  // paths as a file holds them
+    for (const auto& [key, now] : written.items()) {
       if (!now.is_object()) {
         same(key, object.at(key), now);
         continue;
@@ -102,7 +103,7 @@ io::Json settled_plan(const CompareOptions& options, const Model& model, const s
   } else if (options.minutes) {
     plan["steps"] = measured_steps(options, model, systems);
   }
-  write_text_file(file, plan.dump(1) + "\n");
+  write_text_file(file, io::json_text(plan, 1) + "\n");
   return plan;
 }
 

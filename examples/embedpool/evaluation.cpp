@@ -110,7 +110,7 @@ std::vector<io::Json> evaluate_tasks(const EmbeddingOptions& options, const Mode
       results.back()["data"] = data;
       results.back()["model"] = options.model;  // for people: what counts are the contents
       results.back()["trained"] = options.head;
-      write_text_file(file, results.back().dump(1) + "\n");
+      write_text_file(file, io::json_text(results.back(), 1) + "\n");
     }
     scored(results.back());
   }

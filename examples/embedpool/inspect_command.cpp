@@ -161,7 +161,7 @@ void inspect(const InspectOptions& options) {
                      {"settings", settings_json(options, model)}};
     for (const std::string& folder : options.folders)
       json["folders"][folder] = io::to_json(io::SavedEmbedder::read(folder).config);
-    std::printf("%s\n", json.dump(2).c_str());
+    std::printf("%s\n", io::json_text(json, 2).c_str());
     return;
   }
   std::printf("model         %s (%s)\n", options.model.c_str(), model.is_gguf() ? "GGUF" : "safetensors");

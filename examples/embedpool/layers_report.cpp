@@ -140,7 +140,7 @@ void write_layers_report(const LayersOptions& options, const LayersRun& run) {
   document.table(scores_table(run));
   add_repetition(document, options, run);
   const std::filesystem::path output(options.output);
-  write_text_file(output / "layers.json", to_json(options, run).dump(1) + "\n");
+  write_text_file(output / "layers.json", io::json_text(to_json(options, run), 1) + "\n");
   write_text_file(output / "layers.csv", report::to_csv(tidy_rows(run)));
   write_text_file(output / "layers.md", document.markdown());
   write_text_file(output / "layers.html", document.html());

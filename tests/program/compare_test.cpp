@@ -246,6 +246,33 @@ TEST_CASE("what is trained already is not compared with what is trained on other
   refused(systems(head + ", " + started(start.string())), {});
 }
 
+TEST_CASE("names of files may be any bytes: what is written then holds U+FFFD, and a comparison goes on all the same") {
+  Fixture fixture;
+  const std::string odd = "\xe8", replaced = "\xef\xbf\xbd";
+  std::filesystem::rename(fixture.model, fixture.model + odd);
+  fixture.model += odd;
+  fixture.write("sts/Set" + odd + "/test.tsv", Fixture::pairs());
+  const std::string data = fixture.folder.write("pairs" + odd + ".jsonl", read_file(fixture.folder / "data/train/pairs.jsonl"));
+  const std::vector<std::string> flags = {"--designs", "1", "--seeds", "1", "--steps", "1", "--tasks", "sts", "--train-data", data};
+  for (int i = 0; i < 2; ++i) {
+    const Outcome outcome = fixture.compare("out", flags);
+    CAPTURE(outcome.error);
+    REQUIRE(outcome.status == 0);
+  }
+  CHECK(fixture.json("out/plan.json").at("training_data").contains((fixture.folder / ("pairs" + replaced + ".jsonl")).string()));
+  CHECK(read_file(fixture.folder / "out/scores.csv").find("sts,Set" + odd + ",") != std::string::npos);
+  fixture.folder.write("pairs" + odd + ".jsonl", read_file(data) + "{\"query\": \"q\", \"positive\": \"p\"}\n");
+  CHECK(fixture.compare("out", flags).status == 2);
+  for (const std::string command : {"layers", "evaluate"}) {
+    const Outcome outcome = run({command, "--model", fixture.model, "--data", fixture.data, "--tasks", "sts", "--output",
+                                 (fixture.folder / command).string(), "--quiet"});
+    CAPTURE(outcome.error);
+    CHECK(outcome.status == 0);
+  }
+  CHECK(fixture.json("evaluate/sts/Set" + odd + ".json").at("task") == "Set" + replaced);
+  CHECK(nlohmann::json::parse(run({"inspect", "--model", fixture.model, "--json"}).output).is_object());
+}
+
 TEST_CASE("a budget in minutes is measured once and is the same for every system") {
   const Fixture fixture;
   const std::vector<std::string> flags = {"--minutes", "0.0005"};  // a step or so of the slowest

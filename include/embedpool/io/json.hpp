@@ -75,6 +75,11 @@ inline Json parse_json(std::string_view text, std::string_view file, std::string
   }
 }
 
+/// JSON as text, on one line or indented. What is no UTF-8, as names of files may be, comes as U+FFFD.
+inline std::string json_text(const Json& json, int indent = -1) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
 /// Reads and parses a whole JSON file.
 inline Json read_json(const std::filesystem::path& path) {
   const auto file = MappedFile::open(path);

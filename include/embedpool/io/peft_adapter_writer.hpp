@@ -96,7 +96,7 @@ void write_peft_adapter(const LoraAdapter<S>& adapter, const PeftDescription& de
   if (problem) throw FileError(directory.string(), "create folder", problem.message());
   writer.write(directory / "adapter_model.safetensors");
   AtomicFile file(directory / "adapter_config.json");
-  file.write(config.dump(2) + "\n");
+  file.write(json_text(config, 2) + "\n");
   file.commit();
 }
 
