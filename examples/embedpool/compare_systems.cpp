@@ -53,6 +53,11 @@ void refuse_own_flags(const std::vector<std::string>& flags, const std::vector<s
         throw ShapeError(name + ": is for compare to give, the same to every system");
 }
 
+void parse(CLI::App& app, std::vector<std::string> arguments) {
+  std::reverse(arguments.begin(), arguments.end());  // the order in which CLI11 takes them
+  app.parse(arguments);
+}
+
 TrainOptions parsed(const std::vector<std::string>& flags, const std::vector<std::string>& train_data) {
   CLI::App app;
   app.set_help_flag();
@@ -66,10 +71,25 @@ TrainOptions parsed(const std::vector<std::string>& flags, const std::vector<std
     arguments.insert(arguments.end(), train_data.begin(), train_data.end());
     if (train_data.empty()) arguments.push_back("none");
   }
-  std::reverse(arguments.begin(), arguments.end());  // the order in which CLI11 takes them
-  app.parse(arguments);
+  parse(app, arguments);
   if (!own_data) options.data = train_data;
   return options;
+}
+
+/// Refuses flags of an untrained system that say more than how texts are read: nothing would follow them.
+void refuse_training_flags(const std::vector<std::string>& flags) {
+  CLI::App app;
+  app.set_help_flag();
+  TrainOptions options;
+  add_train_options(app, options);
+  for (CLI::Option* option : app.get_options()) option->required(false);
+  parse(app, flags);
+  for (const CLI::Option* option : app.get_options([](const CLI::Option* one) { return one->count() > 0; })) {
+    const std::string name = option->get_name(), group = option->get_group();
+    if (name == "--max-tokens") throw ShapeError("--max-tokens: is of trainings; --evaluate-max-tokens of compare cuts texts of data sets");
+    const bool reads = group == "Mask" || group == "Pooling" || group == "Text" || name == "--start-from" || name == "--instruction";
+    if (!reads) throw ShapeError(name + ": is of a training; what is untrained is read by its mask, pooling, text and --start-from");
+  }
 }
 
 /// `train_data` of the flags, else every DIR/train/*.jsonl and *.jsonl.gz.
@@ -95,15 +115,11 @@ void add_system(std::vector<ComparedSystem>& systems, ComparedSystem system,
     if (other.folder == system.folder)
       throw ShapeError("'" + system.name + "' and '" + other.name + "' would share a folder");
   refuse_own_flags(system.flags, {"--output", "--seed", "--resume", "--key-cache"});
-  try {
-    system.training = parsed(system.flags, train_data);
-    TrainOptions recipe = system.training;  // what contradicts itself is found before anything is trained
-    apply_recipe(recipe);
-    if (system.untrained && recipe.design)
-      throw ShapeError("--design: is a training; say --mask and --pooling of what is untrained");
-  } catch (const CLI::ParseError& error) {
-    throw ShapeError(error.what());
-  }
+  system.training = parsed(system.flags, train_data);
+  TrainOptions recipe = system.training;  // what contradicts itself is found before anything is trained
+  apply_recipe(recipe);
+  if (system.untrained && recipe.design)  // one for all systems
+    throw ShapeError("--design: is a training; say --mask and --pooling of what is untrained");
   systems.push_back(std::move(system));
 }
 
@@ -124,7 +140,10 @@ std::vector<ComparedSystem> configured_systems(const std::string& file, const st
     system.flags.insert(system.flags.end(), own.begin(), own.end());
     try {
       refuse_own_flags(own, {"--steps"});
+      if (system.untrained) refuse_training_flags(own);
       add_system(systems, std::move(system), train_data);
+    } catch (const CLI::ParseError& error) {
+      throw FileError(file, place, error.what());
     } catch (const ShapeError& error) {
       throw FileError(file, place, error.what());
     }

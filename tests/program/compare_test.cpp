@@ -328,6 +328,10 @@ TEST_CASE("bad configurations, flags and data are one clear error before anythin
   for (const std::string own : {"--seed", "--output", "--resume", "--key-cache", "--steps", "--model", "--threads"})
     refused(one("{\"name\": \"a\", \"flags\": [\"" + own + "\", \"1\"]}"), {"systems[1]", own});
   refused(one(R"({"name": "a", "flags": ["--seed=1"]})"), {"systems[1]", "--seed"});
+  for (const std::string own : {"\"--head\", \"layer-mix\"", "\"--design\", \"1\"", "\"--freeze-backbone\"", "\"--data\", \"x\"", "\"--lr\", \"1\""})
+    refused(one("{\"name\": \"a\", \"flags\": [" + own + "], \"untrained\": true}"), {"systems[1]", own.substr(1, own.find('"', 1) - 1), "untrained"});
+  refused(one(R"({"name": "a", "flags": ["--max-tokens", "4"], "untrained": true})"), {"systems[1]", "--evaluate-max-tokens"});
+  refused(one(R"({"name": "a", "flags": ["--pool", "mean"], "untrained": true})"), {"systems[1]", "--pool"});
 
   failed(fixture.compare("bad", {"--designs", "1,6"}), {"designs", "6"});
   failed(fixture.compare("bad", {"--designs", "1,1", "--steps", "1"}), {"design 1"});
