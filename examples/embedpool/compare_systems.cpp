@@ -65,7 +65,9 @@ TrainOptions parsed(const std::vector<std::string>& flags, const std::vector<std
   add_train_options(app, options);
   std::vector<std::string> arguments = flags;
   arguments.insert(arguments.end(), {"--output", "folder"});
-  const bool own_data = std::find(flags.begin(), flags.end(), "--data") != flags.end();
+  const bool own_data = std::any_of(flags.begin(), flags.end(), [](const std::string& flag) {
+    return flag == "--data" || flag.starts_with("--data=");
+  });
   if (!own_data) {
     arguments.push_back("--data");
     arguments.insert(arguments.end(), train_data.begin(), train_data.end());

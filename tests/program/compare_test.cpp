@@ -232,6 +232,18 @@ TEST_CASE("what is trained already is not compared with what is trained on other
   const std::string copy = fixture.folder.write("copy.jsonl", read_file(fixture.folder / "data/train/pairs.jsonl"));
   CHECK(fixture.configured("out", systems(head), with(flags, {"--train-data", copy})).status == 0);
 
+  // A system's own data, however it is given.
+  const std::string own = fixture.folder.write("own.jsonl", other);
+  for (const std::string& data : {"\"--data\", \"" + own + "\"", "\"--data=" + own + "\""}) {
+    CAPTURE(data);
+    std::filesystem::remove_all(fixture.folder / "own");
+    const Outcome trained = fixture.configured("own", systems(R"({"name": "own", "flags": ["--freeze-backbone", "--batch", "8", )" + data + "]}"), flags);
+    CAPTURE(trained.error);
+    REQUIRE(trained.status == 0);
+    const auto used = fixture.json("own/plan.json").at("training_data");
+    CHECK((used.size() == 1 && used.contains(own)));
+  }
+
   // What a training starts from is of its data.
   const auto folder = fixture.folder / "out/head/seed0/trained", start = fixture.folder / "start";
   std::filesystem::copy(folder, start, std::filesystem::copy_options::recursive);
