@@ -71,7 +71,6 @@ void ComparedPart::train(const Model& model, Index steps) const {
     if (seconds_since(saved) > 5) save();
   };
   program::train(training, model);
-  cost["trained_parameters"] = trained_parameters(trained());
   save();
 }
 
@@ -87,7 +86,10 @@ std::vector<io::Json> ComparedPart::evaluate(const Model& model, const std::vect
 }
 
 io::Json ComparedPart::cost() const {
-  return std::filesystem::exists(cost_file()) ? io::read_json(cost_file()) : io::Json::object();
+  io::Json cost = std::filesystem::exists(cost_file()) ? io::read_json(cost_file()) : io::Json::object();
+  // Counted anew: a run that was killed right behind a training left no more than its time.
+  if (!system_.untrained) cost["trained_parameters"] = trained_parameters(trained());
+  return cost;
 }
 
 }  // namespace embedpool::program

@@ -128,6 +128,20 @@ TEST_CASE("two designs with two seeds: the report, its tables and the scores of 
   }
   CHECK(trained() == when);
 
+  // A run that was killed between a training's end and its cost.
+  const auto cost = fixture.folder / "out/design-3/seed1/cost.json";
+  const std::string known = read_file(cost);
+  std::filesystem::remove(cost);
+  REQUIRE(fixture.compare("out", small).status == 0);
+  const auto parameters = [](const std::string& report) {  // the last cell of design 3 in the table of costs
+    const std::size_t row = report.find("| design 3", report.find("trained parameters |"));
+    const std::string line = report.substr(row, report.find('\n', row) - row);
+    return line.substr(line.find_last_of('|', line.size() - 2));
+  };
+  CHECK(parameters(before[2]) != "| 0 |");
+  CHECK(parameters(read_file(fixture.folder / "out/report.md")) == parameters(before[2]));
+  fixture.folder.write("out/design-3/seed1/cost.json", known);
+
   // What does not fit to what is there is refused by its name, and nothing of it is touched.
   const auto refused = [&](const std::vector<std::string>& flags, const std::vector<std::string>& parts) {
     const Outcome other = fixture.compare("out", flags);
