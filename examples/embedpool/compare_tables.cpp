@@ -28,10 +28,11 @@ std::string grouped(Index value) {
   }
   return text;
 }
-/// Makes the largest of a row strong.
-void mark_best(std::vector<Cell>& cells, const std::vector<double>& scores, std::size_t first) {
-  const auto best = std::max_element(scores.begin(), scores.end()) - scores.begin();
-  cells[first + static_cast<std::size_t>(best)].strong = true;
+/// Makes the cell of each system that has the largest score strong.
+template <class CellOf>
+void mark_best(const std::vector<double>& scores, const CellOf& cell) {
+  const double best = *std::max_element(scores.begin(), scores.end());
+  for (std::size_t s = 0; s < scores.size(); ++s) cell(s).strong = scores[s] == best;
 }
 
 }  // namespace
@@ -57,8 +58,7 @@ Table kind_table(const ScoreTable& table) {
     result.rows.push_back(std::move(row));
   }
   for (std::size_t k = 0; k < scopes.size(); ++k)
-    result.rows[static_cast<std::size_t>(std::max_element(means[k].begin(), means[k].end()) - means[k].begin())][k + 1]
-        .strong = true;
+    mark_best(means[k], [&](std::size_t s) -> Cell& { return result.rows[s][k + 1]; });
   return result;
 }
 
@@ -92,7 +92,7 @@ Table task_table(const ScoreTable& table) {
       row.emplace_back(score_text(spread));
       means.push_back(spread.mean);
     }
-    mark_best(row, means, 3);
+    mark_best(means, [&](std::size_t s) -> Cell& { return row[s + 3]; });
     result.rows.push_back(std::move(row));
   }
   return result;

@@ -35,8 +35,8 @@ std::vector<std::string> layer_names(Index count) {
 /// Adds a column of values that has its largest in bold.
 void add_column(Table& table, const std::string& name, const std::vector<double>& values) {
   table.columns.push_back(name);
-  const std::size_t best = best_place(values);
-  for (std::size_t k = 0; k < values.size(); ++k) table.rows[k].emplace_back(fixed(100 * values[k], 1), k == best);
+  const double best = values[best_place(values)];
+  for (std::size_t k = 0; k < values.size(); ++k) table.rows[k].emplace_back(fixed(100 * values[k], 1), values[k] == best);
 }
 Table layers_down(std::string caption, Index layers) {
   Table table{std::move(caption), {"layer"}, {}};

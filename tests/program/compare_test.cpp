@@ -272,6 +272,31 @@ TEST_CASE("what is trained already is not compared with what is trained on other
   refused(systems(head + ", " + started(start.string())), {});
 }
 
+TEST_CASE("of equally high scores each is bold, in comparisons and layer by layer") {
+  const Fixture fixture;
+  const auto system = [](const std::string& name) {
+    return "{\"name\": \"" + name + "\", \"flags\": [\"--pooling\", \"mean\"], \"untrained\": true}";
+  };
+  REQUIRE(fixture.configured("out", "{\"systems\": [" + system("A") + ", " + system("B") + "]}").status == 0);
+  const auto bold = [](const std::string& report, const std::string& row) {
+    const std::size_t at = report.find("\n" + row);
+    REQUIRE(at != std::string::npos);
+    const std::string line = report.substr(at + 1, report.find('\n', at + 1) - at - 1);
+    int signs = 0;
+    for (std::size_t i = 0; (i = line.find("**", i)) != std::string::npos; i += 2) ++signs;
+    return signs / 2;
+  };
+  const std::string report = read_file(fixture.folder / "out/report.md");
+  CHECK(bold(report, "| A | **") == 4);  // three kinds, and all
+  CHECK(bold(report, "| B | **") == 4);
+  CHECK(bold(report, "| Pairs | sts |") == 2);
+  REQUIRE(run({"layers", "--model", fixture.model, "--data", fixture.data, "--tasks", "Find", "--output",
+               (fixture.folder / "layers").string(), "--quiet"}).status == 0);
+  const std::string layers = read_file(fixture.folder / "layers/layers.md");
+  const std::string scores = layers.substr(layers.find("## All scores"));
+  for (const char* row : {"| 0 |", "| 1 |", "| 2 |"}) CHECK(bold(scores, row) == 2);  // the query is a document in every layer
+}
+
 TEST_CASE("names of files may be any bytes: what is written then holds U+FFFD, and a comparison goes on all the same") {
   Fixture fixture;
   const std::string odd = "\xe8", replaced = "\xef\xbf\xbd";
