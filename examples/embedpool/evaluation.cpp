@@ -80,6 +80,7 @@ std::vector<io::Json> evaluate_tasks(const EmbeddingOptions& options, const Mode
                                      const std::filesystem::path& output,
                                      const std::function<void(const io::Json&)>& scored) {
   const StopSignal stop;
+  require_writable_folder(output);
   Settings settings = resolve(options, model);
   if (options.verbose) std::fprintf(stderr, "embedpool: settings\n%s", describe(settings.config, model).c_str());
   ForwardPass pass(decoder_of(settings, model), settings.config.mask, AnyCompute::parse(options.compute), options.threads,

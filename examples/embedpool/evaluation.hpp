@@ -24,8 +24,8 @@ std::filesystem::path score_file(const std::filesystem::path& output, const io::
 /// Scores the model, read and trained as the options say, on each data set, and writes a file for each to the output.
 /// Files that are there already are read, not made again. `scored` sees each result, as the file has it, in order.
 ///
-/// Errors  FileError for a file that is there with other settings; those of options, data and embeddings; Interrupted
-///         after a signal: data sets that are finished are kept
+/// Errors  FileError for an output that cannot be written to, and for a file that is there with other settings; those of
+///         options, data and embeddings; Interrupted after a signal: data sets that are finished are kept
 std::vector<io::Json> evaluate_tasks(const EmbeddingOptions& options, const Model& model,
                                      const std::vector<io::TaskFolder>& folders, Index max_items,
                                      const std::filesystem::path& output,

@@ -10,6 +10,7 @@
 #include "evaluation.hpp"
 #include "progress.hpp"
 #include "stop_signal.hpp"
+#include "text_file.hpp"
 
 namespace embedpool::program {
 namespace {
@@ -133,6 +134,7 @@ Matrix<float> evenly_chosen(Rows<const float> rows, Index count) {
 
 LayersRun run_layers(const LayersOptions& options, const Model& model) {
   if (options.layer || options.layers) throw ShapeError("--layer and --layers: `embedpool layers` reads every layer");
+  require_writable_folder(options.output);
   const std::vector<io::TaskFolder> folders = chosen_tasks(options.data, options.tasks);
   const StopSignal stop;
   LayersRun run;

@@ -46,7 +46,8 @@ struct LayersRun {
 ///   calibrated  with every dimension of a layer centred and scaled by the texts of that data set, without labels
 ///
 /// Memory  texts of the largest data set x (L + 1) x D floats, and some copies of `similarity_texts` of them
-/// Errors  those of options, data and embeddings; Interrupted after a signal
+/// Errors  those of options, data and embeddings; FileError for an output that cannot be written to; Interrupted after a
+///         signal
 LayersRun run_layers(const LayersOptions& options, const Model& model);
 
 }  // namespace embedpool::program

@@ -120,6 +120,12 @@ TEST_CASE("unknown tasks and bad data are refused by name") {
   fixture.write("sts/Pairs/test.tsv", "score\tsentence1\tsentence2\n1\ta\tb\n2\tc\td\n");
   fixture.write("retrieval/Find/qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td9\t1\n");
   refused({"--tasks", "Find"}, {"test.tsv", "line 2", "d9"});
+  // What cannot be written is said before anything is embedded, or even read.
+  const std::string file = fixture.folder.write("file", "");
+  for (const std::string command : {"evaluate", "layers"})
+    for (const std::string& output : {file, file + "/scores"})
+      check_refused(run({command, "--model", fixture.model, "--data", fixture.data, "--tasks", "Find", "--output", output, "--quiet"}),
+                    {file + ": is no folder"});
 }
 
 TEST_CASE("an instruction stands in front of the queries of its kind or data set, and of no document") {
