@@ -16,7 +16,7 @@ namespace {
 namespace files = std::filesystem;
 
 /// Of the bytes of files, in this order.
-std::string digest_of(const std::vector<files::path>& all) {
+std::string digest_of_files(const std::vector<files::path>& all) {
   Digest digest;
   for (const files::path& one : all) {
     const auto file = io::MappedFile::open(one);
@@ -65,7 +65,7 @@ Index measured_steps(const CompareOptions& options, const Model& model, const st
 io::Json settled_plan(const CompareOptions& options, const Model& model, const std::vector<ComparedSystem>& systems,
                       const std::vector<io::TaskFolder>& folders) {
   io::Json plan = {{"model", model.path()},
-                   {"model_digest", digest_of(files_of(model.path()))},
+                   {"model_digest", digest_of_files(files_of(model.path()))},
                    {"max_items", options.max_items},
                    {"compute", options.compute},
                    {"device", options.device},
@@ -75,9 +75,9 @@ io::Json settled_plan(const CompareOptions& options, const Model& model, const s
                    {"data_sets", io::Json::object()}};
   for (const ComparedSystem& system : systems)
     for (const std::string& source : system.sources())
-      if (!plan["training_data"].contains(source)) plan["training_data"][source] = digest_of(files_of(source));
+      if (!plan["training_data"].contains(source)) plan["training_data"][source] = digest_of_files(files_of(source));
   for (const io::TaskFolder& folder : folders)
-    plan["data_sets"][std::string(name_of(folder.kind)) + "/" + folder.name] = digest_of(io::data_files(folder.directory));
+    plan["data_sets"][std::string(name_of(folder.kind)) + "/" + folder.name] = digest_of_files(io::data_files(folder.directory));
   const files::path file = files::path(options.output) / "plan.json";
   if (!options.minutes) plan["steps"] = options.steps.value_or(systems.front().training.learning.steps);
   if (files::exists(file)) {
