@@ -53,9 +53,11 @@ void train(TrainOptions options, const Model& model) {
   const TrainingExamples examples = ready_examples(options);
   if (!options.freeze_backbone && options.head.empty() && options.head_steps.value_or(0) > 0) {
     TrainOptions first = head_training(options);
-    const bool done = std::filesystem::exists(std::filesystem::path(first.output) / io::SavedEmbedder::config_name);
     if (!options.resume) prepared_folder(options);  // refused before the head is trained
-    if (!done || !options.resume) run(first, model, {examples.data, std::make_shared<TrainingData>()});
+    // A checkpoint of what follows knows its head, data and flags; without one the head's own says whether it is of these.
+    const bool goes_on = options.resume && std::filesystem::exists(options.output + "/checkpoint.safetensors") &&
+                         std::filesystem::exists(std::filesystem::path(first.output) / io::SavedEmbedder::config_name);
+    if (!goes_on) run(first, model, {examples.data, std::make_shared<TrainingData>()});
     options.head = first.output;
   }
   run(options, model, examples);

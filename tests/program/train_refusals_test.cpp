@@ -99,6 +99,10 @@ TEST_CASE("a training goes on where everything is as it was, and the first thing
   REQUIRE(fixture.train("heads", {"--head-steps", "2", "--steps", "2"}).status == 0);
   CHECK(resume("heads", {"--head-steps", "2"}).status == 0);
   check_refused(resume("heads", {"--head-steps", "3"}), {"head_steps", "was 2, is now 3"});
+  // Stopped between the head and the first checkpoint of what follows.
+  for (const char* file : {"checkpoint.safetensors", "embedder.json"}) std::filesystem::remove(fixture.folder / "heads" / file);
+  check_refused(resume("heads", {"--head-steps", "3"}), {"heads/head/checkpoint.safetensors", "steps", "was 2, is now 3"});
+  CHECK(resume("heads", {"--head-steps", "2"}).status == 0);
 
   REQUIRE(fixture.train_head("model", {"--steps", "2"}).status == 0);
   write_llama(fixture.model, {}, 77);
