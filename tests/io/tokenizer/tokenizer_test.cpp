@@ -191,11 +191,11 @@ TEST_CASE("SentencePiece GGUF files put a space before every stretch of text") {
   CHECK(from(bare).encode_with_special("a").ids == Ids{5});
 }
 
-TEST_CASE("a directory names its BOS and EOS, and a name that is no token is refused") {
+TEST_CASE("a directory names its BOS and EOS; a name that is no token is refused, but for padding") {
   const auto folder = std::filesystem::temp_directory_path() / "embedpool_tokenizer_test";
   std::filesystem::create_directories(folder);
   std::ofstream(folder / "tokenizer.json") << small_json;
-  std::ofstream(folder / "tokenizer_config.json") << R"({"bos_token": {"content": "<s>"}, "eos_token": "<x>", "pad_token": null})";
+  std::ofstream(folder / "tokenizer_config.json") << R"({"bos_token": {"content": "<s>"}, "eos_token": "<x>", "pad_token": "<pad>"})";
   const auto t = Tokenizer::open(folder);
   CHECK(t.bos() == 0);
   CHECK(t.eos() == 9);

@@ -198,7 +198,8 @@ class Tokenizer {
         *parts_.model);
   }
 
-  /// {"bos_token": "<s>"} or {"bos_token": {"content": "<s>"}}; a name that is no token is refused.
+  /// {"bos_token": "<s>"} or {"bos_token": {"content": "<s>"}}. A name that is no token is refused where texts may need it;
+  /// of padding, which they never do, it is passed over: transformers would make it a token that the model has no row for.
   void read_names(const std::filesystem::path& path) {
     const Json json = read_json(path);
     const tokenizing::JsonNode node(json, path.string());
@@ -206,7 +207,7 @@ class Tokenizer {
       if (id || !node.has(key)) return;
       const std::string name = node.at(key).is_object() ? node.object(key).string("content") : node.string(key);
       id = id_of(name);
-      if (!id) node.fail(key, "\"" + name + "\" is not a token");
+      if (!id && std::string_view(key) != "pad_token") node.fail(key, "\"" + name + "\" is not a token");
     };
     named("bos_token", parts_.bos);
     named("eos_token", parts_.eos);
