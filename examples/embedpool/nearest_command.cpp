@@ -1,11 +1,10 @@
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <memory>
-#include <numeric>
 
 #include "command.hpp"
 #include "embedding_options.hpp"
+#include "embedpool/eval/nearest_neighbours.hpp"
 #include "number_checks.hpp"
 #include "progress.hpp"
 #include "settings.hpp"
@@ -19,8 +18,11 @@ struct NearestOptions : EmbeddingOptions {
 };
 
 struct Embedded {
-  std::vector<std::string> texts;
-  Matrix<float> vectors;  // [texts, width]
+  std::vector<std::string> texts{};
+  std::vector<float> values{};
+  Index width = 0;
+
+  Rows<float> rows() { return {values.data(), static_cast<Index>(texts.size()), width, width}; }
 };
 
 Embedded embed(const std::string& path, const NearestOptions& options, const Reading& reading, TextEncoding encoding,
@@ -29,15 +31,15 @@ Embedded embed(const std::string& path, const NearestOptions& options, const Rea
   TextInput input(path, options.input_format, model.decoder().config().vocabulary);
   encoding.keep_texts = true;
   TextBatches batches(input, std::move(encoding));
-  Index next = 0;
   for (TextBatch batch; batches.next(batch);) {
     const Matrix<float> vectors = pass.embed(batch.batch, {&reading, 1}).front();
-    result.vectors.conservativeResize(next + static_cast<Index>(batch.row.size()), vectors.cols());
+    result.width = vectors.cols();
     result.texts.insert(result.texts.end(), batch.texts.begin(), batch.texts.end());
-    for (const Index row : batch.row) result.vectors.row(next++) = vectors.row(row);
+    for (const Index row : batch.row)
+      result.values.insert(result.values.end(), vectors.row(row).begin(), vectors.row(row).end());
     progress.add(static_cast<Index>(batch.row.size()), batch.batch.segments().rows(), batches.fraction());
   }
-  l2_normalize(rows_of(result.vectors));
+  l2_normalize(result.rows());
   batches.cut().report(path + ": ");
   return result;
 }
@@ -57,20 +59,15 @@ void nearest(const NearestOptions& options) {
     without_task.task.reset();
     of_corpus = text_encoding(without_task, resolve(without_task, model), model);
   }
-  const Embedded corpus = embed(options.corpus, options, settings.reading, of_corpus, model, pass, progress);
-  const Embedded queries = embed(options.queries, options, settings.reading, of_queries, model, pass, progress);
+  Embedded corpus = embed(options.corpus, options, settings.reading, of_corpus, model, pass, progress);
+  Embedded queries = embed(options.queries, options, settings.reading, of_queries, model, pass, progress);
   progress.finish();
-  const Matrix<float> cosines = queries.vectors * corpus.vectors.transpose();
-  const auto top = std::min<std::size_t>(static_cast<std::size_t>(options.top), corpus.texts.size());
-  for (std::size_t q = 0; q < queries.texts.size(); ++q) {
-    const float* cosine = cosines.row(static_cast<Index>(q)).data();
-    std::vector<std::size_t> order(corpus.texts.size());
-    std::iota(order.begin(), order.end(), std::size_t(0));
-    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(top), order.end(),
-                      [&](std::size_t a, std::size_t b) { return std::pair(-cosine[a], a) < std::pair(-cosine[b], b); });
+  ThreadPool executor(options.threads);
+  const auto nearest = nearest_neighbours(queries.rows(), corpus.rows(), options.top, executor);
+  for (std::size_t q = 0; q < nearest.size(); ++q) {
     std::printf("%s\n", queries.texts[q].c_str());
-    for (std::size_t i = 0; i < top; ++i)
-      std::printf("  %5.2f  %s\n", static_cast<double>(cosine[order[i]]), corpus.texts[order[i]].c_str());
+    for (const Neighbour& neighbour : nearest[q])
+      std::printf("  %5.2f  %s\n", static_cast<double>(neighbour.score), corpus.texts[static_cast<std::size_t>(neighbour.row)].c_str());
   }
 }
 
