@@ -43,11 +43,13 @@ endfunction()
 # Builds the sources, named from this folder, and makes each a test of CTest. Groups are called name.1, name.2, ...
 function(embedpool_add_tests)
   cmake_parse_arguments(PARSE_ARGV 0 argument "" "GROUPS" "SOURCES;DEPENDS;ENVIRONMENT")
-  # The larger, the less time for all. These take up to 3.5 GB to compile, those of three times as many 5 GB.
+  # The larger, the less time for all, if no core waits for the last. These take up to 3.5 GB to compile, those of three
+  # times as many 5 GB.
   set(largest_group_OFF 16)
   set(largest_group_ON 32)
+  cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)
   cmake_host_system_information(RESULT megabytes QUERY TOTAL_PHYSICAL_MEMORY)
-  if(megabytes GREATER 14000)
+  if(cores LESS 4 AND megabytes GREATER 14000)
     set(largest_group_OFF 48)
     set(largest_group_ON 56)
   endif()
