@@ -21,50 +21,30 @@ namespace {
 
 namespace files = std::filesystem;
 
-/// A text of a data set that may have no token.
-struct BlankText {
-  std::string task, text;
-};
-
-/// Refuses data that cannot be scored or trained on before hours are spent. Returns the texts that hold spaces alone, or
-/// nothing: whether these can be embedded depends on what a system puts around them.
-std::vector<BlankText> check_all_data(const CompareOptions& options, const std::vector<ComparedSystem>& systems,
-                                      const std::vector<io::TaskFolder>& folders) {
-  std::vector<BlankText> blank;
+/// Refuses data that cannot be scored or trained on before hours are spent.
+void check_all_data(const CompareOptions& options, const std::vector<ComparedSystem>& systems,
+                    const std::vector<io::TaskFolder>& folders) {
   TaskOptions protocol;
   protocol.most_items = options.max_items;
   protocol.classification.samples_per_label = 0;
   for (const io::TaskFolder& folder : folders) {
     TextTable table{TextTable::Roles::alike};
     io::read_task(folder, table, protocol);
-    for (Index i = 0; i < table.size(); ++i)
-      if (table[i].text.find_first_not_of(" \t\r\n") == std::string::npos) blank.push_back({folder.name, table[i].text});
   }
   for (const ComparedSystem& system : systems) {
     if (system.untrained) continue;
     TrainOptions training = system.training;
     ready_examples(training);
   }
-  return blank;
 }
 
-void check_text(const BlankText& blank, const TextEncoding& encoding) {
-  try {
-    encoding.layout.lay_out(blank.text, encoding.encode);
-  } catch (const ShapeError& error) {
-    throw ShapeError("data set '" + blank.task + "', text '" + blank.text.substr(0, 20) + "': " + error.what());
-  }
-}
-
-/// Refuses flags that do not fit the model, each other or the texts, before anything is written.
-void check_reading(const ComparedSystem& system, const Model& model, const std::vector<BlankText>& blank) {
+/// Refuses flags that do not fit the model or each other before anything is written.
+void check_reading(const ComparedSystem& system, const Model& model) {
   try {
     TrainOptions training = system.training;
     training.model = model.path();
     if (!system.untrained) apply_recipe(training);
-    Settings settings = resolve(training, model);
-    const TextEncoding encoding = text_encoding(training, settings, model);
-    for (const BlankText& text : blank) check_text(text, encoding);
+    const Settings settings = resolve(training, model);
     if (system.untrained || !training.head.empty()) return;
     const Index width = model.decoder().width(), slots = settings.reading.slots(model.decoder().layers());
     new_head(training.head_options, width, slots).init<float>(width, slots, 0);
@@ -109,9 +89,9 @@ ComparedRun run_comparison(const CompareOptions& options) {
   if (options.device == "cuda") require_gpu(AnyCompute::parse(options.compute));
   const std::vector<ComparedSystem> systems = compared_systems(options);
   const std::vector<io::TaskFolder> folders = chosen_tasks(options.data, options.tasks);
-  const std::vector<BlankText> blank = check_all_data(options, systems, folders);
+  check_all_data(options, systems, folders);
   const Model model(options.model);
-  for (const ComparedSystem& system : systems) check_reading(system, model, blank);
+  for (const ComparedSystem& system : systems) check_reading(system, model);
   const io::Json plan = settled_plan(options, model, systems, folders);
   const Index steps = plan.at("steps").get<Index>();
   for (const ComparedSystem& system : systems) check_system(options, system, plan);

@@ -392,7 +392,7 @@ TEST_CASE("bad configurations, flags and data are one clear error before anythin
   failed(fixture.compare("bad", {"--tasks", "Nothing"}), {"Nothing"});
   failed(fixture.compare("bad", {"--train-data", (fixture.folder / "none.jsonl").string()}), {"none.jsonl"});
   fixture.write("retrieval/Find/corpus.jsonl", "{\"_id\": \"d1\", \"text\": \"a bb\"}\n{\"_id\": \"d2\", \"text\": \"\"}\n");
-  failed(fixture.compare("bad", {"--designs", "1", "--steps", "1"}), {"system 'design 1'", "data set 'Find'", "text is empty"});
+  failed(fixture.compare("bad", {"--designs", "1", "--steps", "1"}), {"Find/corpus.jsonl", "'d2'", "is empty"});
   fixture.write("sts/More/test.tsv", "score\tsentence1\tsentence2\n1\ta\tb\nmuch\tc\td\n");
   failed(fixture.compare("bad", {"--designs", "1", "--steps", "1"}), {"More/test.tsv", "line 3", "much"});
   CHECK(!std::filesystem::exists(fixture.folder / "bad"));

@@ -195,8 +195,11 @@ TEST_CASE("fewer texts than clusters, few samples and sets without items") {
     }
 }
 
-TEST_CASE("texts that are empty are refused with their line") {
+TEST_CASE("texts that are empty are refused with their line or id") {
   check({classification, "test.tsv", label_head + "x\te\ny\t\n", {"line 3", "text is empty"}});
+  const std::string empty = R"({"_id": "1", "title": " ", "text": "\u3000"})" "\n";
+  check({retrieval, "corpus.jsonl", document("d1") + document("d2") + empty, {"corpus.jsonl", "'1'", "is empty"}});
+  check({retrieval, "queries.jsonl", document("q1") + document("q2") + empty, {}});  // of another split
   check({clustering, "test.jsonl", sentences(R"("a", " ", "c")", "1, 2, 2"), {"line 1", "sentences", "empty"}});
   check({reranking, "test.jsonl", reranked("\"q\"", "\"a\"", R"("b", "")"), {"line 1", "negative", "empty"}});
   check({reranking, "test.jsonl", reranked("\"\"", "\"a\"", "\"b\""), {"line 1", "query", "empty"}});

@@ -29,6 +29,9 @@ struct IdentifiedTexts {
     }
     if (texts.empty()) throw FileError(file, "", "holds no texts");
   }
+  void require_content(const RetrievalData::Text& text) const {
+    if (text.text.empty()) throw FileError(file, "'" + text.id + "'", "has a text that is empty");
+  }
 
  private:
   /// Without what Python's str.strip() takes for white space, by which MTEB joins title and text.
@@ -57,8 +60,8 @@ struct IdentifiedTexts {
 /// The text of a document is (title + " " + text) without white space at its ends. Queries that the split does not judge
 /// belong to other splits and are left out; the others keep the order of queries.jsonl. Queries none of whose judgements
 /// is above 0 stay, and score 0.
-/// Errors  FileError naming file, line and key: what TableReader and JsonLines throw, an id that stands twice, a judgement
-///         of an unknown query or document, one made twice, a score that is no whole number; no judgements
+/// Errors  FileError naming file, line and key: what TableReader and JsonLines throw, an id that stands twice, a text that
+///         is empty, a judgement of an unknown query or document, one made twice, a score that is no whole number; no judgements
 inline RetrievalData read_retrieval(const std::filesystem::path& directory, const std::string& split) {
   detail::IdentifiedTexts corpus(find_data_file(directory, {"corpus.jsonl"}));
   detail::IdentifiedTexts queries(find_data_file(directory, {"queries.jsonl"}));
@@ -78,9 +81,11 @@ inline RetrievalData read_retrieval(const std::filesystem::path& directory, cons
   }
   if (seen.empty()) throw FileError(table.name(), "", "holds no judgements");
   RetrievalData data;
+  for (const RetrievalData::Text& document : corpus.texts) corpus.require_content(document);
   data.documents = std::move(corpus.texts);
   for (std::size_t q = 0; q < queries.texts.size(); ++q) {
     if (judgements[q].empty()) continue;
+    queries.require_content(queries.texts[q]);
     data.queries.push_back(std::move(queries.texts[q]));
     data.judgements.push_back(std::move(judgements[q]));
   }
