@@ -196,6 +196,30 @@ TEST_CASE("texts of one key leave queries, keys' half and query norm without any
   }
 }
 
+TEST_CASE("a batch without texts has no gradient, whatever batch there was before it") {
+  const Problem<float> some({3, 2, 4, 7, true, Residual::latents}, 6, {1, 5}), none(some.head, 6, {});
+  SerialExecutor serial;
+  const ExecutorRef executor(serial);
+  const auto prepared = some.head.prepare(some.params, executor);
+  for (const bool used : {false, true}) {
+    CAPTURE(used);
+    PerceiverHead::Batch<float> batch;
+    Matrix<float> e(2, 6);
+    if (used) some.head.forward_all_kept<float>(some.params, prepared, some.texts, batch, rows_of(e), executor);
+    const auto result = none.result([&](Matrix<float>& nothing, auto& dparams, auto&) {
+      PerceiverHead::PreparedGradient<float> dprepared;
+      some.head.forward_all_kept<float>(some.params, prepared, none.texts, batch, rows_of(nothing), executor);
+      some.head.backward_all<float>(some.params, prepared, none.texts, batch, rows_of(none.de), dparams, dprepared, {},
+                                    executor);
+    });
+    for (const auto& [name, gradient] : result.gradients) {
+      const std::string tensor = name;
+      CAPTURE(tensor);
+      CHECK(gradient.isZero(0));
+    }
+  }
+}
+
 TEST_CASE("keys that share a large offset lose no accuracy to the folded LayerNorm") {
   const PerceiverHead head{12, 2, 16, 7, false, Residual::latents};
   Problem<float> problem(head, 9, {20});

@@ -112,6 +112,7 @@ template <Real S, class Params>
 void perceiver_backward(const Params& p, const PerceiverOptions& options, const FixedQueries<S>& queries,
                         std::span<const Keys<S>> texts, PerceiverBatch<S>& batch, Rows<const S> de, Params& dp,
                         Matrix<S>& dqueries, std::span<const Rows<S>> dkeys, ExecutorRef executor) {
+  if (texts.empty()) return;  // the batch holds what another one left
   const Index width = queries.sizes.width;
   const Rows<S> sorted = batch.e.rows(), dx = batch.dx.resize(batch.first_row.back(), width);
   for (Index i = 0; i < sorted.rows; ++i)
