@@ -175,6 +175,11 @@ TEST_CASE("parameters that do not fit are refused by name") {
   CHECK_THROWS_WITH_AS(mix.check(AnyHead(Identity{}).init<float>(width, 3), width, 3), doctest::Contains("identity"), ShapeError);
   const AnyHead perceiver = PerceiverHead{2, 2, 3};
   CHECK_THROWS_WITH_AS(perceiver.check(perceiver.init<float>(width + 1, 1), width, 1), doctest::Contains("latents"), ShapeError);
+  // Products of no columns would leave the embedding as memory had it.
+  const LatentAttention latent{2, 2, 3, 1};
+  auto hollow = latent.init<float>(width, 1);
+  hollow.feed_forward.w0.resize(0, width), hollow.feed_forward.b0.resize(1, 0), hollow.feed_forward.w2.resize(width, 0);
+  CHECK_THROWS_WITH_AS(latent.check(hollow, width, 1), doctest::Contains("net.2"), ShapeError);
   CHECK_THROWS_WITH_AS(AnyHead::named("best"), doctest::Contains("layer-mix"), ShapeError);
   CHECK_THROWS_AS(AnyHead(Identity{}).check(AnyHead(Identity{}).init<float>(width, 2), width, 2), ShapeError);
 }

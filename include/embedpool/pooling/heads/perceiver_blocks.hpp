@@ -122,6 +122,7 @@ void for_each_geglu(P& p, F& f) {
 template <Real S>
 void check_geglu(std::string_view where, const GegluParams<S>& p, Index width) {
   const Index inner = p.w2.cols();
+  require_in(where, "columns of net.2", inner, 1, Index(1) << 40);
   require_vector(where, "size of the feed-forward's LayerNorm gain", p.gain, width);
   require_vector(where, "size of the feed-forward's LayerNorm bias", p.bias, width);
   require_equal(where, "rows of net.0", p.w0.rows(), 2 * inner);
