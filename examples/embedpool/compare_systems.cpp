@@ -88,9 +88,12 @@ void refuse_training_flags(const std::vector<std::string>& flags) {
   parse(app, flags);
   for (const CLI::Option* option : app.get_options([](const CLI::Option* one) { return one->count() > 0; })) {
     const std::string name = option->get_name(), group = option->get_group();
-    if (name == "--max-tokens") throw ShapeError("--max-tokens: is of trainings; --evaluate-max-tokens of compare cuts texts of data sets");
-    const bool reads = group == "Mask" || group == "Pooling" || group == "Text" || name == "--start-from" || name == "--instruction";
-    if (!reads) throw ShapeError(name + ": is of a training; what is untrained is read by its mask, pooling, text and --start-from");
+    if (name == "--max-tokens")
+      throw ShapeError("--max-tokens: is of trainings; --evaluate-max-tokens of compare cuts texts of data sets");
+    const bool reads =
+        group == "Mask" || group == "Pooling" || group == "Text" || name == "--start-from" || name == "--instruction";
+    if (!reads)
+      throw ShapeError(name + ": is of a training; what is untrained is read by its mask, pooling, text and --start-from");
   }
 }
 

@@ -67,7 +67,8 @@ void nearest(const NearestOptions& options) {
   for (std::size_t q = 0; q < nearest.size(); ++q) {
     std::printf("%s\n", queries.texts[q].c_str());
     for (const Neighbour& neighbour : nearest[q])
-      std::printf("  %5.2f  %s\n", static_cast<double>(neighbour.score), corpus.texts[static_cast<std::size_t>(neighbour.row)].c_str());
+      std::printf("  %5.2f  %s\n", static_cast<double>(neighbour.score),
+                  corpus.texts[static_cast<std::size_t>(neighbour.row)].c_str());
   }
 }
 

@@ -18,7 +18,8 @@ inline void require_writable_folder(const std::filesystem::path& folder) {
   std::filesystem::path there = std::filesystem::absolute(folder);
   std::error_code ignored;
   while (!std::filesystem::exists(there, ignored) && there.has_relative_path()) there = there.parent_path();
-  if (!std::filesystem::is_directory(there, ignored)) throw FileError(there.string(), "", "is no folder, which the output must be");
+  if (!std::filesystem::is_directory(there, ignored))
+    throw FileError(there.string(), "", "is no folder, which the output must be");
   if (::access(there.c_str(), W_OK) != 0) throw FileError(there.string(), "write", std::strerror(errno));
 }
 

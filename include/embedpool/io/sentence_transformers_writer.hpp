@@ -25,7 +25,8 @@ inline std::string sentence_transformers_obstacle(const EmbedderConfig& config, 
                                  std::end(detail::sentence_transformers_modes),
                                  [&](const auto& mode) { return mode.kind == readers[0].kind; });
   // Behind a prompt, sentence-transformers goes on with the weights that the prompt began.
-  const bool counts_alike = readers.size() != 1 || readers[0].kind != TokenKind::weighted_mean || readers[0].view == TokenView::whole;
+  const bool counts_alike =
+      readers.size() != 1 || readers[0].kind != TokenKind::weighted_mean || readers[0].view == TokenView::whole;
   if (!known || !counts_alike) return "the pooling " + config.tokens.to_string();
   const auto* mean = std::get_if<LayerMean>(&config.head.variant());  // of one key: that key
   if (!std::holds_alternative<Identity>(config.head.variant()) && (mean == nullptr || mean->normalise_keys)) return "the head " + std::string(config.head.name());

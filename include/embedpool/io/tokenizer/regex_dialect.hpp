@@ -96,7 +96,8 @@ class RegexDialect {
     std::size_t end = at_ + 1;
     if (follows("(?#")) return copy_to(std::min(pattern_.find(')', at_), pattern_.size() - 1) + 1);
     if (follows("(?")) {
-      for (++end; end < pattern_.size() && (std::isalpha(static_cast<unsigned char>(pattern_[end])) || pattern_[end] == '-');) ++end;
+      const auto is_option = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) || c == '-'; };
+      for (++end; end < pattern_.size() && is_option(pattern_[end]);) ++end;
       const std::string_view options = pattern_.substr(at_ + 2, end - at_ - 2);
       const bool ends = end < pattern_.size() && pattern_[end] == ')', opens = end < pattern_.size() && pattern_[end] == ':';
       if (!options.empty() && (ends || opens)) {
@@ -127,7 +128,8 @@ class RegexDialect {
       refuse(std::string("\\") + escaped + (in_class ? " inside a class" : ""));
     if (escaped == 'p' || escaped == 'P') return property();
     // Bytes of a character, which PCRE2 would take for characters.
-    if (escaped == 'x' && at_ + 2 < pattern_.size() && std::string_view("89abcdefABCDEF").find(pattern_[at_ + 2]) != std::string_view::npos)
+    const char digit = escaped == 'x' && at_ + 2 < pattern_.size() ? pattern_[at_ + 2] : '0';
+    if (std::string_view("89abcdefABCDEF").find(digit) != std::string_view::npos)
       refuse("\\x above 7f without braces");
     if (escaped == 's' || escaped == 'w') out_ += in_class ? set : "[" + set + "]";
     else if (escaped == 'S' && in_class) out_ += "\\P{White_Space}";
@@ -155,7 +157,8 @@ class RegexDialect {
   static bool compiles(const std::string& pattern) {
     int error = 0;
     PCRE2_SIZE place = 0;
-    pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), PCRE2_UTF, &error, &place, nullptr);
+    pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), PCRE2_UTF, &error,
+                                     &place, nullptr);
     pcre2_code_free(code);
     return code != nullptr;
   }
@@ -175,7 +178,8 @@ class RegexDialect {
   /// [:name:] inside a class.
   void named_class() {
     static constexpr std::string_view known[][2] = {
-        {"alpha", "\\p{Alphabetic}"}, {"alnum", "\\p{Alphabetic}\\p{Nd}"}, {"upper", "\\p{Uppercase}"}, {"lower", "\\p{Lowercase}"},
+        {"alpha", "\\p{Alphabetic}"}, {"alnum", "\\p{Alphabetic}\\p{Nd}"},
+        {"upper", "\\p{Uppercase}"}, {"lower", "\\p{Lowercase}"},
         {"digit", "\\p{Nd}"}, {"space", space}, {"word", word}, {"punct", "\\p{P}\\p{S}"}, {"blank", "\\t\\p{Zs}"},
         {"cntrl", "\\p{Cc}"}, {"xdigit", "0-9A-Fa-f"}, {"ascii", "\\x00-\\x7f"}};
     const std::size_t end = pattern_.find(":]", at_ + 2);
