@@ -1,6 +1,5 @@
 #include "evaluation.hpp"
 
-#include <algorithm>
 #include <map>
 
 #include "embedpool/io/mapped_file.hpp"
