@@ -391,8 +391,8 @@ TEST_CASE("bad configurations, flags and data are one clear error before anythin
   failed(fixture.compare("bad", {"--device", "cuda", "--compute", "int8"}), {"--device cuda"});  // on any machine
   failed(fixture.compare("bad", {"--tasks", "Nothing"}), {"Nothing"});
   failed(fixture.compare("bad", {"--train-data", (fixture.folder / "none.jsonl").string()}), {"none.jsonl"});
-  fixture.write("retrieval/Find/corpus.jsonl", "{\"_id\": \"d1\", \"text\": \"a bb\"}\n{\"_id\": \"d2\", \"text\": \"\"}\n");
-  failed(fixture.compare("bad", {"--designs", "1", "--steps", "1"}), {"Find/corpus.jsonl", "'d2'", "is empty"});
+  fixture.write("retrieval/Find/queries.jsonl", "{\"_id\": \"q1\", \"text\": \"\"}\n");
+  failed(fixture.compare("bad", {"--designs", "1", "--steps", "1"}), {"Find/queries.jsonl", "'q1'", "is empty"});
   fixture.write("sts/More/test.tsv", "score\tsentence1\tsentence2\n1\ta\tb\nmuch\tc\td\n");
   failed(fixture.compare("bad", {"--designs", "1", "--steps", "1"}), {"More/test.tsv", "line 3", "much"});
   CHECK(!std::filesystem::exists(fixture.folder / "bad"));

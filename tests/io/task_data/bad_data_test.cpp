@@ -198,8 +198,10 @@ TEST_CASE("fewer texts than clusters, few samples and sets without items") {
 TEST_CASE("texts that are empty are refused with their line or id") {
   check({classification, "test.tsv", label_head + "x\te\ny\t\n", {"line 3", "text is empty"}});
   const std::string empty = R"({"_id": "1", "title": " ", "text": "\u3000"})" "\n";
-  check({retrieval, "corpus.jsonl", document("d1") + document("d2") + empty, {"corpus.jsonl", "'1'", "is empty"}});
+  check({retrieval, "corpus.jsonl", document("d1") + document("d2") + empty, {}});  // never found
+  check({retrieval, "corpus.jsonl", empty, {"corpus.jsonl", "holds no texts"}});
   check({retrieval, "queries.jsonl", document("q1") + document("q2") + empty, {}});  // of another split
+  check({retrieval, "queries.jsonl", document("q1") + R"({"_id": "q2", "text": ""})", {"queries.jsonl", "'q2'", "is empty"}});
   check({clustering, "test.jsonl", sentences(R"("a", " ", "c")", "1, 2, 2"), {"line 1", "sentences", "empty"}});
   check({reranking, "test.jsonl", reranked("\"q\"", "\"a\"", R"("b", "")"), {"line 1", "negative", "empty"}});
   check({reranking, "test.jsonl", reranked("\"\"", "\"a\"", "\"b\""), {"line 1", "query", "empty"}});
@@ -222,6 +224,7 @@ TEST_CASE("data that a program made itself is checked by the task") {
   CHECK_THROWS_AS(ClusteringTask(ClusteringData{{{{"a", "b"}, {0, 1}}}}, table), ShapeError);
   CHECK_THROWS_AS(RetrievalTask(RetrievalData{{{"d", "a"}}, {{"q", "b"}}, {{{1, 1}}}}, table), ShapeError);
   CHECK_THROWS_AS(RetrievalTask(RetrievalData{{{"d", "a"}}, {{"q", "b"}}, {}}, table), ShapeError);
+  CHECK_THROWS_AS(RetrievalTask(RetrievalData{{{"d", ""}}, {{"q", "b"}}, {{{0, 1}}}}, table), ShapeError);
   CHECK_THROWS_AS(BitextTask(BitextData{{"a", "b"}, {"c"}}, table), ShapeError);
   CHECK_THROWS_AS(BitextTask(BitextData{}, table), ShapeError);
 }

@@ -25,27 +25,32 @@ struct RetrievalOptions {
 ///
 ///   main  ndcg_at_10, gain = grade; beside it ndcg, map, recall, precision and mrr at several depths
 ///
-/// By cosine, exact, over the whole corpus. Equal scores rank by falling document id, as in trec_eval. Items are queries:
-/// their nDCG at 10.
+/// By cosine, exact, over the whole corpus. Equal scores rank by falling document id, as in trec_eval. A document without text
+/// is never found; where it is judged relevant, it is missed. Items are queries: their nDCG at 10.
 /// Source  MTEB, RetrievalEvaluator with pytrec_eval
 class RetrievalTask {
  public:
-  /// Errors  ShapeError when a query has no list of judgements, or judges a document that is not there
+  /// Errors  ShapeError when a query has no list of judgements, or judges a document that is not there; no document has text
   RetrievalTask(const RetrievalData& data, TextTable& table, const RetrievalOptions& options = {}) : options_(options) {
     detail::require_judgements("RetrievalTask", data);
-    // The corpus in the order of falling ids, so that the lower row is the one that wins a tie.
+    // The corpus in the order of falling ids, so that the lower row is the one that wins a tie; behind it what has no text,
+    // so that its places are judged but never found.
     const auto n = data.documents.size();
     std::vector<std::size_t> order(n);
     std::iota(order.begin(), order.end(), std::size_t(0));
-    std::sort(order.begin(), order.end(),
-              [&](std::size_t a, std::size_t b) { return data.documents[a].id > data.documents[b].id; });
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      const RetrievalData::Text &x = data.documents[a], &y = data.documents[b];
+      return std::pair(x.text.empty(), y.id) < std::pair(y.text.empty(), x.id);
+    });
     std::vector<Index> place(n);
     std::unordered_map<std::string_view, Index> place_of_id;
     for (std::size_t i = 0; i < n; ++i) {
       place[order[i]] = static_cast<Index>(i);
-      documents_.push_back(table.add(data.documents[order[i]].text, TextRole::document));
-      place_of_id.emplace(data.documents[order[i]].id, static_cast<Index>(i));
+      const RetrievalData::Text& document = data.documents[order[i]];
+      if (!document.text.empty()) documents_.push_back(table.add(document.text, TextRole::document));
+      place_of_id.emplace(document.id, static_cast<Index>(i));
     }
+    if (documents_.empty()) throw ShapeError("RetrievalTask: no document has text");
     for (std::size_t q = 0; q < data.queries.size(); ++q) {
       queries_.push_back(table.add(data.queries[q].text, TextRole::query));
       const auto same = place_of_id.find(data.queries[q].id);
@@ -93,7 +98,7 @@ class RetrievalTask {
 
  private:
   RetrievalOptions options_;
-  std::vector<Index> documents_{}, queries_{};       ///< rows of the table
+  std::vector<Index> documents_{}, queries_{};       ///< rows of the table; of documents without text none
   std::vector<Index> same_id_{};                     ///< of each query, the place of the document of its id
   std::vector<std::map<Index, int>> judgements_{};   ///< of each query, by place of the document
 };
