@@ -141,7 +141,8 @@ void add_input_format_option(CLI::App& command, EmbeddingOptions& options) {
           [&options](const std::string& name) {
             options.input_format = name == "jsonl" ? InputFormat::jsonl : InputFormat::lines;
           },
-          "lines or jsonl. Default: jsonl when the first line is an object with text or tokens")
+          "lines or jsonl. Default: jsonl when the file's name ends in .jsonl or .jsonl.gz, or its first line is an object "
+          "with text or tokens")
       ->type_name("FORMAT")->check(CLI::IsMember({"lines", "jsonl"}));
 }
 

@@ -5,6 +5,12 @@
 namespace embedpool::program {
 namespace {
 
+/// What the name says: only then is a line that is no such object an error, not a text.
+bool is_named_json_lines(std::string name) {
+  if (name.ends_with(".gz")) name.resize(name.size() - 3);
+  return name.ends_with(".jsonl");
+}
+
 /// Cheap enough to ask of one line, exact enough: the line parses as an object that has one of the keys.
 bool looks_like_json_lines(const std::string& line) {
   if (!line.starts_with('{')) return false;
@@ -15,7 +21,9 @@ bool looks_like_json_lines(const std::string& line) {
 }  // namespace
 
 TextInput::TextInput(const std::string& path, InputFormat format, Index vocabulary)
-    : lines_(path), format_(format), vocabulary_(vocabulary) {}
+    : lines_(path), format_(format), vocabulary_(vocabulary) {
+  if (format_ == InputFormat::automatic && is_named_json_lines(path)) format_ = InputFormat::jsonl;
+}
 
 bool TextInput::next(InputText& text) {
   std::string line;

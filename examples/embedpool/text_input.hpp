@@ -18,9 +18,9 @@ struct InputText {
 
 enum class InputFormat { automatic, lines, jsonl };
 
-/// Texts of a file or standard input, one a line: the line itself, or a JSON object with `text` or `tokens`. The
-/// format is that of the first line unless it is given: an object with one of the two keys means JSON lines. Of those,
-/// lines of white space alone are passed over, as in other JSON lines.
+/// Texts of a file or standard input, one a line: the line itself, or a JSON object with `text` or `tokens`. Unless it is
+/// given, the format is JSON lines where the file's name ends in .jsonl or .jsonl.gz, or the first line is an object with one
+/// of the two keys. Of those, lines of white space alone are passed over, as in other JSON lines.
 ///
 /// Errors  FileError naming file and line: an empty text, invalid UTF-8 (with the byte), broken JSON, neither `text`
 ///         nor `tokens` or both, a token id outside [0, vocabulary), a file without any text

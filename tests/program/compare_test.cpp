@@ -391,7 +391,7 @@ TEST_CASE("bad configurations, flags and data are one clear error before anythin
   failed(fixture.compare("bad", {"--device", "cuda", "--compute", "int8"}), {"--device cuda"});  // on any machine
   failed(fixture.compare("bad", {"--tasks", "Nothing"}), {"Nothing"});
   failed(fixture.compare("bad", {"--train-data", (fixture.folder / "none.jsonl").string()}), {"none.jsonl"});
-  fixture.write("retrieval/Find/queries.jsonl", "{\"_id\": \"q1\", \"text\": \"\"}\n");
+  fixture.write("retrieval/Find/queries.jsonl", "{\"_id\": \"q1\", \"text\": \"\"}\n{\"_id\": \"q2\", \"text\": \"a\"}\n");
   failed(fixture.compare("bad", {"--designs", "1", "--steps", "1"}), {"Find/queries.jsonl", "'q1'", "is empty"});
   fixture.write("sts/More/test.tsv", "score\tsentence1\tsentence2\n1\ta\tb\nmuch\tc\td\n");
   failed(fixture.compare("bad", {"--designs", "1", "--steps", "1"}), {"More/test.tsv", "line 3", "much"});

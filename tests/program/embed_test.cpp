@@ -53,6 +53,22 @@ TEST_CASE("a text a line, JSON lines of text and of ids give the same vectors to
   CHECK(plain[0] != plain[1]);
 }
 
+TEST_CASE("a file named .jsonl holds JSON lines: one that is none is refused, not embedded as it stands") {
+  const Fixture fixture;
+  const auto refused = [&](const std::string& content, const std::vector<std::string>& parts) {
+    const std::string path = fixture.folder.write("input.jsonl", content);
+    const auto outcome = run({"embed", "--model", fixture.model, "--input", path});
+    CHECK(outcome.status == 2);
+    for (const std::string& part : parts) {
+      CAPTURE(part);
+      CHECK(outcome.error.find(part) != std::string::npos);
+    }
+    CHECK(run({"embed", "--model", fixture.model, "--input", path, "--input-format", "lines"}).status == 0);
+  };
+  refused("{\"query\": \"a\", \"positive\": \"b\"}\n", {"input.jsonl", "line 1", "\"text\" or \"tokens\""});
+  refused("{\"text\": \"a\n{\"text\": \"b\"}\n", {"input.jsonl", "line 1"});
+}
+
 TEST_CASE("neither the size of batches nor the number of threads changes a bit") {
   const Fixture fixture;
   std::string many;
