@@ -179,7 +179,9 @@ TEST_CASE("groups too small for a batch are named, and a plan without any batch 
   BatchPlan plan({0, 0, 0, 0, 1, 2, 2, 2}, 3, 1, BatchMixing::one_group);
   CHECK(plan.unused_groups() == std::vector<Index>{1});
   CHECK(plan.batches_per_epoch() == 2);
-  CHECK_THROWS_AS(BatchPlan({0, 1, 0, 1}, 3, 1, BatchMixing::one_group), ShapeError);
+  CHECK_THROWS_WITH_AS(BatchPlan({0, 1, 0, 1}, 3, 1, BatchMixing::one_group),
+                       "batch plan: 4 examples make no batch of 3, no group of the 2 has so many", ShapeError);
+  CHECK_THROWS_WITH_AS(BatchPlan({0, 1}, 3, 1, BatchMixing::mixed), "batch plan: 2 examples make no batch of 3", ShapeError);
   CHECK_THROWS_AS(BatchPlan({}, 3, 1, BatchMixing::mixed), ShapeError);
   CHECK_THROWS_WITH_AS(plan.batch(-1), doctest::Contains("step"), ShapeError);
 }

@@ -36,8 +36,8 @@ class BatchPlan {
     }
     for (const Index size : sizes_) batches_ += size / batch_;
     if (batches_ == 0)
-      throw ShapeError("batch plan: " + std::to_string(groups_.size()) + " examples in " + std::to_string(sizes_.size()) +
-                       " groups make no batch of " + std::to_string(batch_));
+      throw ShapeError("batch plan: " + std::to_string(groups_.size()) + " examples make no batch of " + std::to_string(batch_) +
+                       (sizes_.size() > 1 ? ", no group of the " + std::to_string(sizes_.size()) + " has so many" : ""));
   }
 
   Index batches_per_epoch() const noexcept { return batches_; }
