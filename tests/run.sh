@@ -14,7 +14,8 @@ Installs missing Debian packages, fetches the two small models that some tests r
            the examples, and projects that use the installed package or the source tree
   dev      Clang, AVX2, address and undefined-behaviour sanitizers: the other tests of the library and those of kernels,
            the fuzzers briefly
-  headers  every public header compiles alone (Clang), without any -m flag; those of kernels for NVIDIA GPUs too
+  headers  every public header compiles alone (Clang), without any -m flag; those of kernels for NVIDIA GPUs too. Clang
+           reads the program as well, which GCC builds
   arm      the tests of core and kernels, cross-compiled for aarch64 and run under qemu-user
   cuda     nvcc: the program and every tested kernel compile for compute capability 8.0, 9.0 and 10.0, and kernels keep
            their values in registers; runs the same tests on the GPU, and reports them as skipped where there is none
@@ -172,11 +173,28 @@ stage_benchmarks() {
   fi
 }
 
+# Clang reads the program's sources, as one unit, without making code of them.
+read_program() {
+  printf '#include "%s"\n' "$PWD"/examples/embedpool/{,gpu/not_built}*.cpp >build/headers/program.cpp
+  clang++ -std=c++20 -fopenmp -fsyntax-only -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -Iinclude \
+    -Iexamples/embedpool -isystem /usr/include/eigen3 build/headers/program.cpp
+}
+
 stage_headers() {
-  say "compiling every header alone"
+  say "compiling every header alone, and the program, with Clang"
+  mkdir -p build/headers
+  read_program >build/headers/program.log 2>&1 &
+  local program=$!
   if python3 tests/headers/compile_alone.py include build/headers --jobs "$jobs"; then
     passed=$((passed + 1))
   else
+    failed=$((failed + 1))
+  fi
+  if wait "$program"; then
+    passed=$((passed + 1))
+  else
+    tail -n 40 build/headers/program.log
+    echo "failed: Clang does not read the program"
     failed=$((failed + 1))
   fi
 }

@@ -17,7 +17,7 @@
 namespace embedpool::program {
 namespace {
 
-constexpr double alpha = 0.05;
+constexpr double significance_level = 0.05;
 
 /// Everything that is tested, once.
 struct Tests {
@@ -58,7 +58,7 @@ void add_recommendations(report::Document& document, const ComparedRun& run, con
   for (std::size_t k = 0; k < kinds.size(); ++k) {
     std::vector<ComparisonFamily> within;
     for (const Index t : table.tasks_of(kinds[k])) within.push_back(tests.by_task[static_cast<std::size_t>(t)]);
-    lines.push_back(kinds[k] + ": " + recommend(table, kinds[k], tests.by_kind[k], within, parameters, alpha).text);
+    lines.push_back(kinds[k] + ": " + recommend(table, kinds[k], tests.by_kind[k], within, parameters, significance_level).text);
   }
   document.list(lines);
   document.paragraph(
@@ -88,23 +88,23 @@ void add_tests(report::Document& document, const ScoreTable& table, const Tests&
       "counts those that differ. Holm's correction is over the pairs of systems of a table. * p ≤ 0.05, ** p ≤ 0.01, "
       "*** p ≤ 0.001, after it. The interval is that of the mean difference, by bootstrap over data sets. The "
       "rank-biserial correlation goes from -1 (second higher everywhere) to 1 (first higher everywhere).");
-  if (const std::string limit = tests.all.limit(alpha); !limit.empty())
+  if (const std::string limit = tests.all.limit(significance_level); !limit.empty())
     document.paragraph("All data sets: " + limit + ".");
-  document.table(pair_table(tests.all, alpha));
+  document.table(pair_table(tests.all, significance_level));
   const std::vector<double> ranks = average_rank_of_systems(table, table.tasks_of(""));
   document.figure(
       "Average rank over all data sets, 1 the best. A bar joins neighbours of which no pair differs significantly" +
-          std::string(tests.all.can_decide(alpha) ? "." : "; so few data sets cannot tell any two apart."),
+          std::string(tests.all.can_decide(significance_level) ? "." : "; so few data sets cannot tell any two apart."),
       report::draw(report::CriticalDifference{"Average ranks", table.systems(), ranks,
-                                              groups_not_told_apart(ranks, tests.all, alpha)}));
+                                              groups_not_told_apart(ranks, tests.all, significance_level)}));
   std::map<std::string, std::string> kinds_by_limit;
   for (const ComparisonFamily& family : tests.by_kind) {
-    if (const std::string limit = family.limit(alpha); !limit.empty()) {
+    if (const std::string limit = family.limit(significance_level); !limit.empty()) {
       std::string& kinds = kinds_by_limit[limit];
       kinds += (kinds.empty() ? "" : ", ") + family.scope;
     } else {
       document.subheading("Kind " + family.scope);
-      document.table(pair_table(family, alpha));
+      document.table(pair_table(family, significance_level));
     }
   }
   if (!kinds_by_limit.empty()) {
@@ -118,7 +118,7 @@ void add_tests(report::Document& document, const ScoreTable& table, const Tests&
       "The same test inside each data set, where each query, pair or text gives one pair of scores. What it says holds "
       "for these trained systems on texts like these. Stars, as above, say that a system differs from the one with the "
       "highest mean; the correction is over all pairs of systems on the data set. All pairs are in pairs.csv.");
-  document.table(item_table(table, tests.by_task, alpha));
+  document.table(item_table(table, tests.by_task, significance_level));
   document.list(item_notes(table));
 }
 
@@ -171,7 +171,7 @@ void write_comparison_report(const CompareOptions& options, const ComparedRun& r
   families.insert(families.end(), tests.by_kind.begin(), tests.by_kind.end());
   families.insert(families.end(), tests.by_task.begin(), tests.by_task.end());
   write_text_file(output / "scores.csv", report::to_csv(score_rows(run.scores)));
-  write_text_file(output / "pairs.csv", report::to_csv(pair_rows(families, alpha)));
+  write_text_file(output / "pairs.csv", report::to_csv(pair_rows(families, significance_level)));
   write_text_file(output / "report.md", document.markdown());
   write_text_file(output / "report.html", document.html());
 }

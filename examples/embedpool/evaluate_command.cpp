@@ -45,10 +45,12 @@ std::string markdown(const std::vector<io::Json>& results, const std::string& ti
 /// Refuses an instruction that no data set follows.
 void check_instructions(const EvaluateOptions& options) {
   const std::vector<io::TaskFolder> folders = io::find_tasks(options.data);
-  for (const auto& [task, text] : parse_instructions(options.instructions))
-    if (!task_kind_of(task) &&
-        std::none_of(folders.begin(), folders.end(), [&](const io::TaskFolder& folder) { return folder.name == task; }))
-      throw ShapeError("--instruction " + task + "=" + text + ": no data set and no kind of them is called so");
+  for (const auto& instruction : parse_instructions(options.instructions)) {
+    const auto is_its = [&](const io::TaskFolder& folder) { return folder.name == instruction.first; };
+    if (!task_kind_of(instruction.first) && std::none_of(folders.begin(), folders.end(), is_its))
+      throw ShapeError("--instruction " + instruction.first + "=" + instruction.second +
+                       ": no data set and no kind of them is called so");
+  }
 }
 
 void evaluate(const EvaluateOptions& options) {
