@@ -25,6 +25,7 @@ TEST_CASE("control characters become spaces, and what is no UTF-8 U+FFFD, a byte
   CHECK(escape_markup("\xC0\xAF") == unknown + unknown);                       // "/" in two bytes
   CHECK(escape_markup("\xED\xA0\x80") == unknown + unknown + unknown);         // half a surrogate pair
   CHECK(escape_markup("\xF4\x90\x80\x80") == unknown + unknown + unknown + unknown);  // beyond U+10FFFF
+  CHECK(escape_markup("\xF4\x8F\xBF\xBD") == "\xF4\x8F\xBF\xBD");              // the last but two
   CHECK(escape_markup("\xEF\xBF\xBE|\xEF\xBF\xBF") == unknown + "|" + unknown);
   CHECK(escape_markup("") == "");
 }
