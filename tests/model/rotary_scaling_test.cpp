@@ -73,6 +73,29 @@ TEST_CASE("a configuration is understood in both of its spellings") {
   }
 }
 
+TEST_CASE("rope_scaling beside rope_parameters stands in their place, as transformers has it") {
+  const std::string newer = R"("rope_parameters": {"rope_theta": 7, "rope_type": "default"})";
+  const std::string older = R"(, "rope_scaling": {"rope_type": "linear", "factor": 3})";
+  CHECK(read("{" + newer + older + "}").scaling.factor == 3);
+  CHECK(read("{" + newer + older + "}").theta == 10000);  // the base in rope_parameters goes with them
+  CHECK(read("{" + newer + older + R"(, "rope_theta": 5})").theta == 5);
+  CHECK(read("{" + newer + R"(, "rope_scaling": {}})").theta == 7);  // says nothing
+  CHECK(read("{" + newer + R"(, "rope_scaling": null})").theta == 7);
+}
+
+TEST_CASE("an original length beside the rotary settings counts before theirs, and the model's length stands for both") {
+  for (const std::string kind : {R"("yarn")", R"("llama3", "low_freq_factor": 1, "high_freq_factor": 4)"}) {
+    CAPTURE(kind);
+    const std::string rope = R"("rope_parameters": {"factor": 4, "rope_type": )" + kind;
+    const std::string own = R"(, "original_max_position_embeddings": 128})", length = R"(, "max_position_embeddings": 512)";
+    const auto positions = [](const std::string& config) { return read("{" + config + "}").scaling.original_positions; };
+    CHECK(positions(rope + own + length) == 128);
+    CHECK(positions(rope + own + length + R"(, "original_max_position_embeddings": 64)") == 64);
+    CHECK(positions(rope + "}" + length + R"(, "original_max_position_embeddings": 64)") == 64);
+    CHECK(positions(rope + "}" + length) == 512);
+  }
+}
+
 TEST_CASE("yarn's amplitude and length come from the configuration, or from what stands for them") {
   const std::string start = R"({"max_position_embeddings": 512, "rope_scaling": {"rope_type": "yarn", "factor": 4)";
   const auto plain = read(start + "}}").scaling;
@@ -89,6 +112,8 @@ TEST_CASE("yarn's amplitude and length come from the configuration, or from what
   CHECK(!full.whole_indices);
   const auto two = read(start + R"(, "mscale": 2, "mscale_all_dim": 0.5}})").scaling;
   CHECK(two.amplitude == doctest::Approx((0.2 * std::log(4.0) + 1) / (0.05 * std::log(4.0) + 1)));
+  for (const std::string scales : {R"("mscale": 0, "mscale_all_dim": 0.5)", R"("mscale": 2, "mscale_all_dim": 0)"})
+    CHECK(read(start + ", " + scales + "}}").scaling.amplitude == plain.amplitude);  // 0 says nothing
 }
 
 TEST_CASE("a GGUF file that names a factor and no kind means linear, its newer key counts, and a factor of 0 is none") {

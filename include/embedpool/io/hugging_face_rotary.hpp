@@ -23,7 +23,15 @@ inline double positive_or(const JsonObject& object, std::string_view key, double
   return object.has(key) ? positive(object, key) : otherwise;
 }
 
-/// The numbers of one kind of scaling. `config` gives the model's length where `rope` does not name the original one.
+/// The length that a model was first trained on: a number beside the rotary settings counts before one in them, and the
+/// model's length stands for both.
+inline double original_positions(const JsonObject& rope, const JsonObject& config) {
+  const std::string_view key = "original_max_position_embeddings";
+  if (config.has(key)) return positive(config, key);
+  return rope.has(key) ? positive(rope, key) : positive(config, "max_position_embeddings");
+}
+
+/// The numbers of one kind of scaling.
 inline RotaryScaling read_rotary_scaling(const JsonObject& rope, const JsonObject& config, const std::string& kind) {
   RotaryScaling scaling;
   scaling.factor = positive(rope, "factor");
@@ -33,7 +41,7 @@ inline RotaryScaling read_rotary_scaling(const JsonObject& rope, const JsonObjec
   }
   if (kind == "llama3") {
     scaling.kind = RotaryScalingKind::llama3;
-    scaling.original_positions = positive(rope, "original_max_position_embeddings");
+    scaling.original_positions = original_positions(rope, config);
     scaling.low_frequency_factor = positive(rope, "low_freq_factor");
     scaling.high_frequency_factor = positive(rope, "high_freq_factor");
     if (scaling.low_frequency_factor >= scaling.high_frequency_factor)
@@ -41,13 +49,11 @@ inline RotaryScaling read_rotary_scaling(const JsonObject& rope, const JsonObjec
     return scaling;
   }
   scaling.kind = RotaryScalingKind::yarn;
-  scaling.original_positions = rope.has("original_max_position_embeddings")
-                                   ? positive(rope, "original_max_position_embeddings")
-                                   : positive(config, "max_position_embeddings");
+  scaling.original_positions = original_positions(rope, config);
   scaling.beta_fast = positive_or(rope, "beta_fast", scaling.beta_fast);
   scaling.beta_slow = positive_or(rope, "beta_slow", scaling.beta_slow);
   scaling.whole_indices = rope.boolean_or("truncate", true);
-  const bool two_scales = rope.has("mscale") && rope.has("mscale_all_dim");
+  const bool two_scales = rope.number_or("mscale", 0) != 0 && rope.number_or("mscale_all_dim", 0) != 0;
   scaling.amplitude =
       positive_or(rope, "attention_factor",
                   two_scales ? yarn_amplitude(scaling.factor, rope.number("mscale")) /
@@ -58,11 +64,12 @@ inline RotaryScaling read_rotary_scaling(const JsonObject& rope, const JsonObjec
 
 }  // namespace detail
 
-/// Reads `rope_theta` and `rope_scaling`, or `rope_parameters` as newer versions of the library write them.
+/// Reads `rope_theta` and `rope_scaling`, or `rope_parameters` as newer versions of the library write them. A
+/// `rope_scaling` that somebody put beside `rope_parameters` stands in their place, the base that they name included.
 /// Errors: FileError for a kind of scaling that is not known, missing numbers, numbers that are not positive.
 inline HuggingFaceRotary read_rotary(const JsonObject& config, double default_theta = 10000) {
-  const bool newer = config.has("rope_parameters");
-  const std::string key = newer ? "rope_parameters" : "rope_scaling";
+  const bool older = config.has("rope_scaling") && !config.at("rope_scaling").empty();
+  const std::string key = older ? "rope_scaling" : "rope_parameters";
   HuggingFaceRotary rotary;
   rotary.theta = detail::positive_or(config, "rope_theta", default_theta);
   if (config.has(key)) {
