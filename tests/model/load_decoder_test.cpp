@@ -114,6 +114,22 @@ TEST_CASE("a model says that it was trained bidirectionally") {
   CHECK(bidirectional([](Json& c) { c["use_bidirectional_attention"] = true; }));
 }
 
+TEST_CASE("Gemma's activation is what its configuration names; plain gelu and no name are the tanh form") {
+  const auto activation = [](auto&& change) {
+    GateActivation found{};
+    with_changed_model("gemma", change, nothing, [&](const auto& path) { found = io::load_decoder(path).config().activation; });
+    return found;
+  };
+  const auto named = [&](Json own, Json older) {
+    return activation([=](Json& c) { c["hidden_act"] = own, c["hidden_activation"] = older; });
+  };
+  CHECK(named(nullptr, nullptr) == GateActivation::gelu_tanh);
+  CHECK(named("gelu", nullptr) == GateActivation::gelu_tanh);
+  CHECK(named("silu", nullptr) == GateActivation::silu);
+  CHECK(named("gelu", "gelu") == GateActivation::gelu_erf);
+  refused_config("gemma", [](Json& c) { c["hidden_act"] = "relu", c.erase("hidden_activation"); }, {"hidden_act", "'relu'"});
+}
+
 TEST_CASE("a window is that of the layers that have it") {
   const auto window = [](const std::string& model, auto&& change) {
     Index found = -1;

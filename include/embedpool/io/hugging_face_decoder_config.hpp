@@ -78,9 +78,10 @@ inline DecoderConfig hugging_face_decoder_config(const JsonObject& config) {
   decoder.tied_embeddings = config.boolean_or("tie_word_embeddings", gemma);
 
   // Gemma's first configurations say `gelu` where the model has always run its tanh form.
-  if (gemma)
-    decoder.activation = config.has("hidden_activation") ? detail::read_activation(config, "hidden_activation")
-                                                         : GateActivation::gelu_tanh;
+  if (gemma && config.has("hidden_activation"))
+    decoder.activation = detail::read_activation(config, "hidden_activation");
+  else if (gemma && config.string_or("hidden_act", "gelu") == "gelu")
+    decoder.activation = GateActivation::gelu_tanh;
   else
     decoder.activation = detail::read_activation(config, "hidden_act");
   if (gemma) decoder.embedding_scale = std::sqrt(static_cast<double>(decoder.width));
