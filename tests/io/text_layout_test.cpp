@@ -60,6 +60,16 @@ TEST_CASE("a token that straddles an edge of the text belongs to the text") {
   CHECK(begin.shape.text == Interval{1, 3});
 }
 
+TEST_CASE("a prompt ends behind as many tokens as it has by itself, as sentence-transformers counts them") {
+  const auto straddled = lay_out({PromptTemplate::parse("-x{text}-"), {7}}, "yz");
+  CHECK(straddled.ids == std::vector<TokenId>{7, '-', 1001, 'z', '-'});
+  CHECK(straddled.shape.text == Interval{2, 4});
+  CHECK(straddled.shape.prompt_end == 3);  // '-' and 'x': the token of "xy" is left out with them
+  CHECK(lay_out({PromptTemplate::parse("x{text}")}, "y").shape.prompt_end == 0);  // something is left of every text
+  CHECK(lay_out({PromptTemplate::parse("x{text}")}, "yz").shape.prompt_end == 1);
+  CHECK(lay_out({PromptTemplate::parse("-x{text}"), {}, {}, 3}, "yzzz").shape.prompt_end == 2);  // of a cut text, too
+}
+
 TEST_CASE("of a text that is repeated, the second copy is known") {
   const auto result = lay_out({PromptTemplate::parse("{text}, {text}.")}, "ab");
   CHECK(result.ids == encode("ab, ab."));

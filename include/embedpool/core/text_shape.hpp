@@ -34,8 +34,10 @@ constexpr Interval hull(Interval a, Interval b) noexcept {
 ///   0             text.begin              text.end                    tokens
 ///
 /// `second_copy` is the first token of the second copy when the template repeats the text (echo embeddings,
-/// arXiv 2402.15449), else text.begin. `prompt_end` is text.begin where a prompt stands before the text, with what is in
-/// front of it, and 0 where there is none. Valid: 0 <= text.begin <= second_copy <= text.end <= tokens, tokens >= 1.
+/// arXiv 2402.15449), else text.begin. `prompt_end` counts the tokens that the prompt has by itself, with what is in front
+/// of it, as sentence-transformers counts them: text.begin, or more where the prompt's last bytes share a token with the
+/// text; 0 where there is no prompt.
+/// Valid: 0 <= text.begin <= second_copy <= text.end <= tokens, 0 <= prompt_end < tokens.
 struct TextShape {
   Index tokens = 0;
   Interval text{};

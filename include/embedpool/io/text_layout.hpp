@@ -42,15 +42,17 @@ struct TextLayout {
   LaidOutText lay_out(std::string_view text, Encode&& encode) const {
     if (text.empty()) throw ShapeError("text is empty");
     const std::vector<TokenId> whole = encode(prompt.render(text));
+    const std::vector<TokenId> before = prompt.pieces()[0].empty() ? std::vector<TokenId>{} : encode(prompt.pieces()[0]);
     std::vector<Interval> copies;
     for (std::size_t copy = 1; copy <= prompt.copies(); ++copy) {
-      const Interval tokens{edge_before(text, copy, whole, encode), edge_behind(text, copy, whole, encode)};
+      const Interval tokens{copy == 1 ? common_prefix(whole, before) : edge_before(text, copy, whole, encode),
+                            edge_behind(text, copy, whole, encode)};
       if (tokens.empty()) throw ShapeError("text has no token");
       copies.push_back(tokens);
     }
     const Index budget = max_tokens - static_cast<Index>(prepended.size() + appended.size());
-    if (max_tokens > 0 && static_cast<Index>(whole.size()) > budget) return cut(whole, copies, budget, encode);
-    return assemble(whole, {copies.front().begin, copies.back().end}, copies.back().begin, false);
+    if (max_tokens > 0 && static_cast<Index>(whole.size()) > budget) return cut(whole, before, copies, budget, encode);
+    return assemble(whole, before, {copies.front().begin, copies.back().end}, copies.back().begin, false);
   }
 
   /// A text given as ids: nothing is put around it but what this layout prepends and appends.
@@ -62,7 +64,7 @@ struct TextLayout {
     if (truncated && budget < 1) no_room();
     std::vector<TokenId> kept(ids.begin(), truncated ? ids.begin() + budget : ids.end());
     const Index count = static_cast<Index>(kept.size());
-    return assemble(std::move(kept), {0, count}, 0, truncated);
+    return assemble(std::move(kept), {}, {0, count}, 0, truncated);
   }
 
  private:
@@ -70,11 +72,10 @@ struct TextLayout {
     return std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
   }
 
-  /// First token of the whole that holds a byte of this copy of the text.
+  /// First token of the whole that holds a byte of this copy of the text, the second or a later one.
   template <class Encode>
   Index edge_before(std::string_view text, std::size_t copy, const std::vector<TokenId>& whole, Encode&& encode) const {
-    const std::string beginning = prompt.render(text, copy, false);
-    return beginning.empty() ? 0 : common_prefix(whole, encode(beginning));
+    return common_prefix(whole, encode(prompt.render(text, copy, false)));
   }
 
   /// One behind the last token of the whole that holds a byte of this copy of the text.
@@ -91,8 +92,8 @@ struct TextLayout {
   }
 
   template <class Encode>
-  LaidOutText cut(const std::vector<TokenId>& whole, const std::vector<Interval>& copies, Index budget,
-                  Encode&& encode) const {
+  LaidOutText cut(const std::vector<TokenId>& whole, const std::vector<TokenId>& before,
+                  const std::vector<Interval>& copies, Index budget, Encode&& encode) const {
     std::vector<std::vector<TokenId>> pieces{{whole.begin(), whole.begin() + copies.front().begin}};
     for (std::size_t i = 1; i < prompt.pieces().size(); ++i)
       pieces.push_back(prompt.pieces()[i].empty() ? std::vector<TokenId>{} : encode(prompt.pieces()[i]));
@@ -110,15 +111,17 @@ struct TextLayout {
       end = static_cast<Index>(ids.size());
       ids.insert(ids.end(), pieces[copy + 1].begin(), pieces[copy + 1].end());
     }
-    return assemble(std::move(ids), {begin, end}, last_copy, true);
+    return assemble(std::move(ids), before, {begin, end}, last_copy, true);
   }
 
-  LaidOutText assemble(std::vector<TokenId> ids, Interval text, Index last_copy, bool truncated) const {
+  /// `before`: the ids that the prompt has by itself.
+  LaidOutText assemble(std::vector<TokenId> ids, const std::vector<TokenId>& before, Interval text, Index last_copy,
+                       bool truncated) const {
     const Index shift = static_cast<Index>(prepended.size());
     ids.insert(ids.begin(), prepended.begin(), prepended.end());
     ids.insert(ids.end(), appended.begin(), appended.end());
     const Index tokens = static_cast<Index>(ids.size());
-    const Index prompt_end = text.begin > 0 ? text.begin + shift : 0;
+    const Index prompt_end = before.empty() ? 0 : std::min(shift + static_cast<Index>(before.size()), tokens - 1);
     return {std::move(ids), {tokens, {text.begin + shift, text.end + shift}, last_copy + shift, prompt_end}, truncated};
   }
 
