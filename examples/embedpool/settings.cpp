@@ -33,7 +33,10 @@ io::EmbedderConfig own_settings(const EmbeddingOptions& options, const Model& mo
     throw FileError(own.source, "", "asks for " + own.unsupported + ", which is not supported; say --pooling");
   io::EmbedderConfig config;
   config.model = model.facts();
-  if (model.decoder().config().bidirectional) config.mask = AnyMask::parse("bidirectional");
+  // A window that was made for the causal mask holds to both sides without it, |i - j| <= W, as transformers has it.
+  const Index window = model.decoder().trained_window();
+  if (model.decoder().config().bidirectional)
+    config.mask = window > 0 ? AnyMask{BidirectionalWindow{window}} : AnyMask{Bidirectional{}};
   config.tokens = own.tokens.value_or(AnyTokens{{{.kind = TokenKind::mean}}});
   pooling_source = own.tokens ? own.source : "the default for models that save no pooling";
   if (own.concatenated && !asked) {

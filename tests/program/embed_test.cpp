@@ -223,6 +223,16 @@ TEST_CASE("a model that says it is bidirectional is read so, unless a flag says 
   CHECK(fixture.vectors("some text\n") != causal);
 }
 
+TEST_CASE("a bidirectional model keeps its sliding window, to both sides") {
+  const Fixture fixture;
+  auto config = nlohmann::json::parse(read_file(fixture.folder / "model/config.json"));
+  config["model_type"] = "mistral", config["sliding_window"] = 3, config["is_causal"] = false;
+  fixture.folder.write("model/config.json", config.dump());
+  const auto own = fixture.vectors("some longer text\n");
+  CHECK(own == fixture.vectors("some longer text\n", {"--mask", "bidirectional-window:3"}));
+  CHECK(own != fixture.vectors("some longer text\n", {"--mask", "bidirectional"}));
+}
+
 TEST_CASE("--compute chooses the arithmetic: close vectors for quantised weights, the same for floats where it has none") {
   const std::string quantised = EMBEDPOOL_TEST_GOLDEN_DIR "/gguf/llama-mixed.gguf";  // Q4_0, Q4_1, Q5_0, Q5_1, Q8_0
   const std::string input = "{\"tokens\":[3,1,4,1,5,9,2,6,5,3,5]}\n{\"tokens\":[7,7,2]}\n";
