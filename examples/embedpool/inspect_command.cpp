@@ -71,6 +71,7 @@ io::Json saved_pooling_json(const Model& model) {
   if (own.concatenated) json["concatenated"] = true;
   if (own.normalized) json["normalized"] = *own.normalized;
   if (own.max_tokens) json["max_tokens"] = *own.max_tokens;
+  if (own.dimensions > 0) json["dimensions"] = own.dimensions;
   if (!own.unsupported.empty()) json["unsupported"] = own.unsupported;
   if (!own.source.empty()) json["source"] = own.source;
   return json;
@@ -132,6 +133,7 @@ void print_saved_pooling(const Model& model) {
   if (own.concatenated) std::printf(", side by side");
   if (own.normalized) std::printf(", %s", *own.normalized ? "normalized" : "not normalized");
   if (own.max_tokens) std::printf(", at most %td tokens", *own.max_tokens);
+  if (own.dimensions > 0) std::printf(", the first %td dimensions", own.dimensions);
   if (!own.unsupported.empty()) std::printf(", and %s, which is not supported", own.unsupported.c_str());
   if (!own.source.empty()) std::printf(" (%s)", own.source.c_str());
   std::printf("\n");

@@ -46,6 +46,7 @@ io::EmbedderConfig own_settings(const EmbeddingOptions& options, const Model& mo
   }
   // A saved pooling that leaves vectors as they are is followed; what saves none gets unit vectors.
   config.finishing.normalize = own.normalized.value_or(true);
+  if (own.dimensions < config.head.output_width(model.decoder().width())) config.finishing.dimensions = own.dimensions;
   if (own.prompts.default_name) config.layout.prompt = io::PromptTemplate::prompt(own.prompts.default_prompt());
   config.layout.max_tokens = own.max_tokens.value_or(model.decoder().config().context_length);
   return config;

@@ -146,9 +146,9 @@ TEST_CASE("what sentence-transformers saved is read, and what cannot be followed
   };
   write("modules.json", Json::array({module("Transformer", ""), module("Pooling", "1_Pooling"), module("Normalize", "2")}));
   write("sentence_bert_config.json", {{"max_seq_length", 128}});
-  write("1_Pooling/config.json", {{"pooling_mode_weightedmean_tokens", true}, {"include_prompt", false}});
+  write("1_Pooling/config.json", {{"pooling_mode_max_tokens", true}, {"include_prompt", false}});
   const io::SavedPooling saved = io::sentence_transformers_pooling(folder.path);
-  CHECK(saved.tokens->to_string() == "weighted-mean@after-prompt");
+  CHECK(saved.tokens->to_string() == "max@after-prompt");
   CHECK(saved.normalized == true);
   CHECK(saved.max_tokens == 128);
   CHECK(saved.unsupported == "");

@@ -210,6 +210,12 @@ TEST_CASE("a saved sentence-transformers pooling is followed") {
   const auto mean = fixture.vectors("text\n", {"--pooling", "mean"}).front();
   expected.insert(expected.end(), mean.begin(), mean.end());
   CHECK(both == expected);
+  fixture.folder.write("model/config_sentence_transformers.json", R"({"truncate_dim": 5})");
+  CHECK(fixture.vectors("text\n").front() == std::vector<float>(both.begin(), both.begin() + 5));
+  fixture.folder.write("model/config_sentence_transformers.json", R"({"truncate_dim": 500})");
+  CHECK(fixture.vectors("text\n").front() == both);
+  fixture.folder.write("model/sentence_bert_config.json", R"({"modality_config": {"message": {}}})");
+  check_refused(fixture.embed("text\n"), {"1_Pooling/config.json", "chat template", "sentence_bert_config.json", "--pooling"});
 }
 
 TEST_CASE("a model that says it is bidirectional is read so, unless a flag says otherwise") {

@@ -2,10 +2,10 @@
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <system_error>
 
 #include "embedpool/io/gguf.hpp"
 #include "embedpool/io/sentence_transformers.hpp"
+#include "embedpool/io/sentence_transformers_transformer.hpp"
 
 namespace embedpool::io {
 
@@ -15,33 +15,13 @@ struct SavedPooling {
   bool concatenated = false;              ///< several readers side by side, and not their mean
   std::optional<bool> normalized{};       ///< whether a unit vector comes out
   std::optional<Index> max_tokens{};
+  Index dimensions = 0;                   ///< only so many of the first are kept; 0: all
   SentenceTransformersPrompts prompts{};  ///< what may stand, or by default stands, in front of a text
   std::string source{};                   ///< the file or key that said so, for people to read
   std::string unsupported{};              ///< a step that cannot be followed, in words; empty when all can
 };
 
 namespace detail {
-
-/// A configuration that need not be there. Errors: FileError when it is there and cannot be read.
-inline std::optional<Json> read_json_if_there(const std::filesystem::path& path) {
-  std::error_code ignored;  // what cannot be looked at is reported when it is read
-  if (!std::filesystem::exists(path, ignored) && !ignored) return std::nullopt;
-  return read_json(path);
-}
-
-/// sentence_bert_config.json of the Transformer module: how long a text may be, and whether it is lower-cased first.
-inline void read_transformer_module(const std::filesystem::path& folder, SavedPooling& saved) {
-  // Older versions named the file after the architecture; the first that is there counts.
-  for (const char* kind : {"bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet"}) {
-    const std::filesystem::path path = folder / ("sentence_" + std::string(kind) + "_config.json");
-    const std::optional<Json> json = read_json_if_there(path);
-    if (!json) continue;
-    const JsonObject config(*json, path.string());
-    if (config.has("max_seq_length")) saved.max_tokens = config.integer("max_seq_length", 1, Index(1) << 28);
-    if (config.boolean_or("do_lower_case", false)) saved.unsupported = "lower-casing (" + path.string() + ": do_lower_case)";
-    return;
-  }
-}
 
 /// "the module Dense (768 to 512 values)": what stands between the pooling and the embedding and is not followed.
 inline std::string describe_module(const SentenceTransformersModule& module, const std::filesystem::path& directory) {
@@ -55,10 +35,20 @@ inline std::string describe_module(const SentenceTransformersModule& module, con
   return name + " (" + size("in_features") + " to " + size("out_features") + " values)";
 }
 
+/// Whether a Normalize module works on the embedding, and not on states of tokens, as its configuration may say.
+inline bool is_of_embeddings(const std::filesystem::path& folder) {
+  const std::optional<Json> json = read_json_if_there(folder / "config.json");
+  if (!json) return true;
+  const JsonObject config(*json, (folder / "config.json").string());
+  const std::string name = config.string_or("module_input_name", "sentence_embedding");
+  return name == "sentence_embedding" && config.string_or("module_output_name", name) == name;
+}
+
 }  // namespace detail
 
 /// What a sentence-transformers directory says: modules.json and what its modules configure, the Transformer's limits,
-/// and the prompts of config_sentence_transformers.json. Nothing for a directory without modules.json.
+/// and the prompts and dimensions of config_sentence_transformers.json. Nothing for a directory without modules.json.
+/// Where vectors are normalised, they are so after they were cut to these dimensions (there before): the same cosines.
 ///
 /// Errors  FileError naming file, key and cause
 inline SavedPooling sentence_transformers_pooling(const std::filesystem::path& directory) {
@@ -70,22 +60,31 @@ inline SavedPooling sentence_transformers_pooling(const std::filesystem::path& d
   saved.normalized = false;
   for (const SentenceTransformersModule& module : sentence_transformers_modules(*modules, list.string())) {
     if (module.kind == "Transformer") {
-      detail::read_transformer_module(directory / module.folder, saved);
+      const SentenceTransformersTransformer texts = sentence_transformers_transformer(directory / module.folder);
+      saved.max_tokens = texts.max_tokens;
+      saved.unsupported = texts.unsupported;
     } else if (module.kind == "Pooling" && !saved.tokens) {
       const std::filesystem::path path = directory / module.folder / "config.json";
       const Json config = read_json(path);
       saved.tokens = sentence_transformers_readers(JsonObject(config, path.string()));
       saved.concatenated = saved.tokens->readers.size() > 1;
       saved.source = path.string();
-    } else if (module.kind == "Normalize") {
-      saved.normalized = true;
+      for (const TokenChoice& reader : saved.tokens->readers)
+        if (reader.kind == TokenKind::weighted_mean && reader.view != TokenView::whole)
+          saved.unsupported = "weightedmean without the prompt, whose weights count from the prompt's first token";
+    } else if (module.kind == "Normalize" && detail::is_of_embeddings(directory / module.folder)) {
+      if (saved.tokens) saved.normalized = true;  // nothing is there before the pooling
     } else if (module.kind != "Dropout") {  // which does nothing outside training
       saved.unsupported = detail::describe_module(module, directory);
     }
   }
+  if (!saved.tokens && saved.unsupported.empty()) saved.unsupported = "a model without a Pooling module";
   const std::filesystem::path prompts = directory / "config_sentence_transformers.json";
-  if (const std::optional<Json> json = detail::read_json_if_there(prompts))
-    saved.prompts = sentence_transformers_prompts(JsonObject(*json, prompts.string()));
+  if (const std::optional<Json> json = detail::read_json_if_there(prompts)) {
+    const JsonObject config(*json, prompts.string());
+    saved.prompts = sentence_transformers_prompts(config);
+    saved.dimensions = config.integer_or("truncate_dim", 0, 1, Index(1) << 28);
+  }
   return saved;
 }
 

@@ -64,7 +64,7 @@ inline TokenKind sentence_transformers_kind(const JsonObject& config, const Json
 /// order. `pooling_mode` (a name or a list of names) counts where it stands beside the older flags.
 ///
 /// Without any mode it is the mean. With include_prompt false, tokens of the prompt are left out; positions of weightedmean
-/// then count from the first token behind it, not from the start of the input.
+/// then count from the first token behind it, not from the start of the input, as they do there.
 ///
 /// Errors  FileError naming file, key and cause: an empty list of modes, an unknown name, values of the wrong type
 /// Source  sentence-transformers, sentence_transformer/modules/pooling.py
