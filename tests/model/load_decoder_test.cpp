@@ -102,6 +102,15 @@ TEST_CASE("names are understood with and without the prefix of the language mode
   }, [](const std::filesystem::path& path) { CHECK(io::load_decoder(path).layers() > 0); });
 }
 
+TEST_CASE("a model beside whose files an adapter lies is refused, not loaded without it") {
+  with_changed_model("llama", nothing, nothing, [](const std::filesystem::path& path) {
+    write_all(path / "adapter_config.json", "{}");
+    refused([&] { io::load_decoder(path); }, {"adapter_config.json", "merged"});
+    std::filesystem::remove(path / "config.json");  // of a folder with nothing but the adapter, too
+    refused([&] { io::load_decoder(path); }, {"adapter_config.json", "merged"});
+  });
+}
+
 TEST_CASE("a model says that it was trained bidirectionally") {
   const auto bidirectional = [](auto&& change) {
     bool found = false;

@@ -23,9 +23,16 @@ Decoder<S> load_decoder(const GgufFile& file) {
 /// The decoder in a Hugging Face directory: its config (another file than `config.json` on demand), and
 /// model.safetensors or the shards that model.safetensors.index.json lists. Names with and without the prefix `model.`
 /// are understood; what a decoder does not need (`lm_head`) is left alone.
+///
+/// Errors  FileError naming file, key or tensor, and cause; of a directory that holds an adapter, too, which
+///         Hugging Face's AutoModel would apply and this does not
 template <Real S = float>
 Decoder<S> load_hugging_face_decoder(const std::filesystem::path& directory,
                                      const std::string& config_name = "config.json") {
+  std::error_code ignored;  // what cannot be looked at is reported when it is opened
+  if (const auto adapter = directory / "adapter_config.json"; std::filesystem::exists(adapter, ignored))
+    throw FileError(adapter.string(), "", "an adapter is not applied where a model is loaded: it must be merged into its base "
+                                          "model, or lie in another folder");
   const std::filesystem::path config_path = directory / config_name;
   const Json json = read_json(config_path);
   const DecoderConfig config = hugging_face_decoder_config(JsonObject(json, config_path.string()));
