@@ -78,7 +78,7 @@ void write_tokenizer(const Model& model, const fs::path& folder) {
 /// modules.json for what `settings` say, where it can say it.
 void write_pooling(const Settings& settings, const Model& model, const fs::path& folder) {
   const std::string obstacle =
-      io::sentence_transformers_obstacle(settings.config, model.prepended(), model.appended());
+      io::sentence_transformers_obstacle(settings.config, own_mask(model), model.prepended(), model.appended());
   if (obstacle.empty())
     io::write_sentence_transformers(settings.config, folder);
   else

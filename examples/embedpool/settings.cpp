@@ -33,10 +33,7 @@ io::EmbedderConfig own_settings(const EmbeddingOptions& options, const Model& mo
     throw FileError(own.source, "", "asks for " + own.unsupported + ", which is not supported; say --pooling");
   io::EmbedderConfig config;
   config.model = model.facts();
-  // A window that was made for the causal mask holds to both sides without it, |i - j| <= W, as transformers has it.
-  const Index window = model.decoder().trained_window();
-  if (model.decoder().config().bidirectional)
-    config.mask = window > 0 ? AnyMask{BidirectionalWindow{window}} : AnyMask{Bidirectional{}};
+  config.mask = own_mask(model);
   config.tokens = own.tokens.value_or(AnyTokens{{{.kind = TokenKind::mean}}});
   pooling_source = own.tokens ? own.source : "the default for models that save no pooling";
   if (own.concatenated && !asked) {
@@ -132,6 +129,13 @@ void apply_instructions(const EmbeddingOptions& options, const Model& model, io:
 }
 
 }  // namespace
+
+// A window that was made for the causal mask holds to both sides without it, |i - j| <= W, as transformers has it.
+AnyMask own_mask(const Model& model) {
+  const Index window = model.decoder().trained_window();
+  if (!model.decoder().config().bidirectional) return {};
+  return window > 0 ? AnyMask{BidirectionalWindow{window}} : AnyMask{Bidirectional{}};
+}
 
 std::map<std::string, std::string> parse_instructions(const std::vector<std::string>& flags) {
   std::map<std::string, std::string> instructions;

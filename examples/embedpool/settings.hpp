@@ -28,6 +28,9 @@ struct Settings {
 /// Errors  FileError naming folder and key; ShapeError naming the flag
 Settings resolve(const EmbeddingOptions& options, const Model& model);
 
+/// The mask that the model's own configuration asks for.
+AnyMask own_mask(const Model& model);
+
 /// Instructions by task, of flags TASK=TEXT. Errors: ShapeError naming a flag that is none.
 std::map<std::string, std::string> parse_instructions(const std::vector<std::string>& flags);
 

@@ -29,7 +29,7 @@ TEST_CASE("pooling, normalisation, prompts and the longest text read back as the
       config.layout.max_tokens = 77;
       config.layout.prompt = io::PromptTemplate::prompt("Text: ");
       config.prompts = {{"squad", "Find the passage. "}};
-      REQUIRE(io::sentence_transformers_obstacle(config, {}, {}).empty());
+      REQUIRE(io::sentence_transformers_obstacle(config, {}, {}, {}).empty());
       const test::TemporaryFolder folder;
       io::write_sentence_transformers(config, folder / "");
       const io::SavedPooling saved = io::sentence_transformers_pooling(folder / "");
@@ -53,11 +53,15 @@ TEST_CASE("what keeps sentence-transformers from the same embeddings is named") 
   const auto obstacle = [](auto change, const std::string& culprit) {
     io::EmbedderConfig config = config_of("last");
     config.layout.appended = {2};
-    REQUIRE(io::sentence_transformers_obstacle(config, {}, {2}).empty());
+    REQUIRE(io::sentence_transformers_obstacle(config, {}, {}, {2}).empty());
     change(config);
-    CHECK(io::sentence_transformers_obstacle(config, {}, {2}).find(culprit) != std::string::npos);
+    CHECK(io::sentence_transformers_obstacle(config, {}, {}, {2}).find(culprit) != std::string::npos);
   };
   obstacle([](auto& c) { c.mask = AnyMask::parse("bidirectional"); }, "bidirectional");
+  io::EmbedderConfig bidirectional = config_of("last");  // of a model that says it is
+  bidirectional.mask = AnyMask::parse("bidirectional");
+  CHECK(io::sentence_transformers_obstacle(bidirectional, bidirectional.mask, {}, {}).empty());
+  CHECK(io::sentence_transformers_obstacle(config_of("last"), bidirectional.mask, {}, {}).find("causal") != std::string::npos);
   obstacle([](auto& c) { c.layers = "1,3"; }, "1,3");
   for (const std::string pooling : {"last,mean", "mean@text", "mean@skip:1", "unit-mean", "all",
                                     "weighted-mean@after-prompt"})

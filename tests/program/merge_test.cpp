@@ -117,6 +117,23 @@ TEST_CASE("a reading that sentence-transformers knows is followed without the tr
   CHECK(difference(fixture.embed(fixture.out), fixture.embed(fixture.model, {"--trained", fixture.trained})) < rounding);
 }
 
+TEST_CASE("a modules.json is written for the mask that the model's configuration asks for, and for no other") {
+  Fixture fixture;
+  auto model = nlohmann::json::parse(read_file(fixture.model + "/config.json"));
+  model["is_causal"] = false;
+  fixture.folder.write("model/config.json", model.dump());
+  for (const std::string mask : {"causal", "bidirectional"}) {
+    CAPTURE(mask);
+    fixture.out = (fixture.folder / mask).string();
+    write_trained(fixture.model, fixture.trained, [&](io::EmbedderConfig& config) {
+      config.mask = AnyMask::parse(mask);
+      config.layout.appended = {257};
+    });
+    REQUIRE(fixture.merge({"--trained", fixture.trained}).status == 0);
+    CHECK(std::filesystem::exists(fixture.out + "/modules.json") == (mask == "bidirectional"));
+  }
+}
+
 TEST_CASE("several adapters are merged one after the other, and the base's own pooling is kept") {
   Fixture fixture;
   fixture.folder.write("model/modules.json", R"([{"type": "x.Transformer", "path": "."}, {"type": "x.Pooling", "path": "steps/1_Pooling"}])");

@@ -13,11 +13,13 @@ namespace embedpool::io {
 
 /// What keeps a sentence-transformers model from giving these embeddings, in words; empty when nothing does. Its texts
 /// are a prompt and a text, inside the ids that the model's own tokenizer puts around them (`prepended`, `appended`); its
-/// model is causal; its poolings read the last layer.
-inline std::string sentence_transformers_obstacle(const EmbedderConfig& config, const std::vector<TokenId>& prepended,
+/// mask is the one that the model's configuration asks for (`own`); its poolings read the last layer.
+inline std::string sentence_transformers_obstacle(const EmbedderConfig& config, const AnyMask& own,
+                                                  const std::vector<TokenId>& prepended,
                                                   const std::vector<TokenId>& appended) {
   const auto& readers = config.tokens.readers;
-  if (!std::holds_alternative<Causal>(config.mask.choice)) return "the mask " + config.mask.to_string();
+  if (config.mask.to_string() != own.to_string())
+    return "the mask " + config.mask.to_string() + " of a model whose own is " + own.to_string();
   if (config.layers != "last") return "the layers " + config.layers;
   const bool known = readers.size() == 1 && readers[0].skip_first == 0 &&
                      (readers[0].view == TokenView::whole || readers[0].view == TokenView::after_prompt) &&
