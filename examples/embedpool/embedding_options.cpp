@@ -86,7 +86,8 @@ void add_saved_options(CLI::App& command, EmbeddingOptions& options) {
       ->type_name("DIR")->check(not_empty())->group(group);
   command
       .add_option("--task", options.task,
-                  "the texts are queries of this task: what it was trained with as --instruction goes in front of them")
+                  "the texts are queries of this task: what it was trained with as --instruction goes in front of them, or the "
+                  "prompt of this name that a sentence-transformers model saves")
       ->type_name("NAME")->group(group);
   command
       .add_option("--calibration", options.calibration,

@@ -67,9 +67,11 @@ std::vector<TokenId> flagged_ids(bool wanted, std::vector<TokenId> own, const Mo
 }
 
 [[noreturn]] void unknown_task(const std::string& folder, const std::string& task,
-                               const std::map<std::string, std::string>& prompts) {
+                               const std::map<std::string, std::string>& prompts,
+                               const std::map<std::string, std::string>& own) {
   std::string known;
-  for (const auto& [name, prompt] : prompts) known += (known.empty() ? "" : ", ") + name;
+  for (const auto* names : {&prompts, &own})
+    for (const auto& [name, prompt] : *names) known += (known.empty() ? "" : ", ") + name;
   throw FileError(folder, "prompts",
                   "has no task '" + task.substr(0, 80) + "'; " + (known.empty() ? "it names none" : "it names " + known));
 }
@@ -121,11 +123,17 @@ void apply_instructions(const EmbeddingOptions& options, const Model& model, io:
     settle(folder, "prompts", "--instruction " + task, text, known->second, saved && !is_new,
            [](const std::string& prompt) { return "'" + prompt + "'"; });
   }
-  if (options.task) {
-    const auto prompt = config.prompts.find(*options.task);
-    if (prompt == config.prompts.end()) unknown_task(saved ? folder : model.path(), *options.task, config.prompts);
+  if (!options.task) return;
+  if (const auto prompt = config.prompts.find(*options.task); prompt != config.prompts.end()) {
     config.layout.prompt = config.layout.prompt.behind(prompt->second);
+    return;
   }
+  // A prompt that the model's own files name stands in place of their default, not in front of it.
+  const bool own_words = !saved && !options.prompt && !options.text_template;
+  const auto named = own_words ? model.saved_pooling().prompts.by_name : std::map<std::string, std::string>{};
+  const auto prompt = named.find(*options.task);
+  if (prompt == named.end()) unknown_task(saved ? folder : model.path(), *options.task, config.prompts, named);
+  config.layout.prompt = io::PromptTemplate::prompt(prompt->second);
 }
 
 }  // namespace

@@ -214,6 +214,11 @@ TEST_CASE("a saved sentence-transformers pooling is followed") {
   CHECK(fixture.vectors("text\n").front() == std::vector<float>(both.begin(), both.begin() + 5));
   fixture.folder.write("model/config_sentence_transformers.json", R"({"truncate_dim": 500})");
   CHECK(fixture.vectors("text\n").front() == both);
+  fixture.folder.write("model/config_sentence_transformers.json",
+                       R"({"prompts": {"query": "find: ", "text": "read: "}, "default_prompt_name": "text"})");
+  CHECK(fixture.vectors("text\n") == fixture.vectors("text\n", {"--prompt", "read: "}));
+  CHECK(fixture.vectors("text\n", {"--task", "query"}) == fixture.vectors("text\n", {"--prompt", "find: "}));
+  check_refused(fixture.embed("text\n", {"--task", "topic"}), {"has no task 'topic'", "query, text"});
   fixture.folder.write("model/sentence_bert_config.json", R"({"modality_config": {"message": {}}})");
   check_refused(fixture.embed("text\n"), {"1_Pooling/config.json", "chat template", "sentence_bert_config.json", "--pooling"});
 }
