@@ -54,7 +54,8 @@ std::set<std::string> peft_targets(const LoraAdapter<S>& adapter, Index blocks) 
 }  // namespace detail
 
 /// Writes an adapter in the layout of PEFT, adapter_model.safetensors and then adapter_config.json, so that
-/// `PeftModel.from_pretrained` and load_peft_adapter open it. The directory is made when it is missing.
+/// `PeftModel.from_pretrained` and load_peft_adapter open it. PEFT needs the bare model for it (AutoModel), or with
+/// causal_lm the one with a language-model head: on the other it finds no module. The directory is made when it is missing.
 ///
 /// Errors  ShapeError when pairs differ in rank or scale, or two stand in one place (merge stacked adapters first, or
 ///         write them one by one); FileError with the system's reason
