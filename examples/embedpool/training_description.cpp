@@ -20,6 +20,19 @@ std::string digest(const TrainingData& data) {
   return digest.text();
 }
 
+/// Errors: FileError naming the first setting in which two trainings differ, and within groups of settings which of them.
+void require_same(const std::string& file, const std::string& name, const io::Json& then, const io::Json& now) {
+  if (then == now) return;
+  if (!then.is_object() || !now.is_object())
+    throw FileError(file, name, "is of another training: was " + then.dump().substr(0, 200) + ", is now " +
+                                    now.dump().substr(0, 200));
+  io::Json all = then;
+  all.update(now);
+  for (const auto& setting : all.items())
+    require_same(file, (name.empty() ? "" : name + ".") + setting.key(), then.value(setting.key(), io::Json()),
+                 now.value(setting.key(), io::Json()));
+}
+
 }  // namespace
 
 std::string TrainingJob::description() const {
@@ -68,14 +81,8 @@ void TrainingJob::require_same_training(const std::string& checkpoint) const {
   const auto file = io::SafetensorsFile::open(checkpoint);
   const auto written = file.metadata().find("description");
   if (written == file.metadata().end()) return;  // read_checkpoint says what the file is not
-  const io::Json then = io::Json::parse(written->second, nullptr, false), now = io::Json::parse(description());
-  if (!then.is_object()) return;
-  for (const auto& setting : now.items()) {
-    const io::Json before = then.value(setting.key(), io::Json());
-    if (before != setting.value())
-      throw FileError(file.name(), setting.key(), "is of another training: was " + before.dump().substr(0, 200) + ", is now " +
-                                                      setting.value().dump().substr(0, 200));
-  }
+  const io::Json then = io::Json::parse(written->second, nullptr, false);
+  if (then.is_object()) require_same(file.name(), "", then, io::Json::parse(description()));
 }
 
 }  // namespace embedpool::program

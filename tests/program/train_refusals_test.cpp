@@ -90,6 +90,8 @@ TEST_CASE("a training goes on where everything is as it was, and the first thing
   begin("run");
   CHECK(resume("run", {"--start-from", fixture.out("start")}).status == 0);
   check_refused(resume("run", {"--start-from", fixture.out("start"), "--lr", "0.02"}), {"lr", "was 0.01, is now 0.02"});
+  check_refused(resume("run", {"--start-from", fixture.out("start"), "--instruction", "odd=Find: "}),
+                {"embedder.prompts", "was null, is now {\"odd\":\"Find: \"}"});
 
   // The same place, and another start there.
   std::filesystem::remove_all(fixture.folder / "start");
@@ -103,6 +105,9 @@ TEST_CASE("a training goes on where everything is as it was, and the first thing
   for (const char* file : {"checkpoint.safetensors", "embedder.json"}) std::filesystem::remove(fixture.folder / "heads" / file);
   check_refused(resume("heads", {"--head-steps", "3"}), {"heads/head/checkpoint.safetensors", "steps", "was 2, is now 3"});
   CHECK(resume("heads", {"--head-steps", "2"}).status == 0);
+
+  REQUIRE(fixture.train_head("margin", {"--steps", "2", "--false-negative-margin", "0.1"}).status == 0);
+  check_refused(fixture.train_head("margin", {"--steps", "2", "--resume"}), {"false_negative_margin", "was 0.1, is now null"});
 
   REQUIRE(fixture.train_head("model", {"--steps", "2"}).status == 0);
   write_llama(fixture.model, {}, 77);
