@@ -118,7 +118,7 @@ TrainingSettings TrainingJob::training_settings() const {
   const LearningOptions& learning = options.learning;
   TrainingSettings result;
   result.schedule = {learning.decay, learning.warmup, learning.steps};
-  result.rate = learning.rate.value();
+  result.rate = options.freeze_backbone ? head_rate() : learning.rate.value();  // of what is trained: the log has it
   result.head_rate = head_rate();
   result.weight_decay = learning.weight_decay;
   result.longest_gradient = learning.longest_gradient;

@@ -76,6 +76,7 @@ TEST_CASE("a head learns at the rate that suits its kind unless a flag says anot
     return fixture.bytes(name, "head.safetensors");
   };
   const std::string mix = head("mix", {}), attention = head("attention", {"--design", "2"});
+  CHECK(lines_of(fixture.bytes("mix", "log.jsonl"))[1].at("rate") == 0.01);
   CHECK(mix == head("mix-0.01", {"--head-lr", "0.01"}));
   CHECK(mix != head("mix-0.001", {"--head-lr", "0.001"}));
   CHECK(attention == head("attention-0.001", {"--design", "2", "--head-lr", "0.001"}));

@@ -35,7 +35,7 @@ struct StepReport {
   Index step = 0;          ///< from 0
   double loss = 0;         ///< mean over the step's batches, before the update
   double gradient_norm = 0;  ///< before clipping
-  double rate = 0;
+  double rate = 0;         ///< share of the peak times TrainingSettings::rate
 };
 
 namespace detail {
