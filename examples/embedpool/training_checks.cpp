@@ -46,7 +46,7 @@ void check_teacher(const TrainOptions& options, const TrainingData& data) {
                      std::string(options.freeze_backbone ? "the backbone is frozen" : "the data has none"));
 }
 
-/// Refuses examples that have nothing to be told from, whose loss is 0 whatever the model is.
+/// Refuses --no-in-batch-negatives where nothing follows it.
 void check_negatives(const LearningOptions& learning, const TrainingData& data) {
   const auto& without = learning.without_in_batch;
   for (const std::string& task : without) {
@@ -59,6 +59,11 @@ void check_negatives(const LearningOptions& learning, const TrainingData& data) 
   }
   if (!without.empty() && learning.mixed.value())
     throw ShapeError("--no-in-batch-negatives contradicts --mixed-batches: it holds for whole batches");
+}
+
+/// Refuses examples that have nothing to be told from, whose loss is 0 whatever the model is.
+void check_contrasts(const LearningOptions& learning, const TrainingData& data) {
+  const auto& without = learning.without_in_batch;
   for (const TrainingExample& example : data.examples) {
     if (taught_by(example) != TaughtBy::positive || (!example.negatives.empty() && learning.most_negatives > 0)) continue;
     const std::string& task = data.groups[static_cast<std::size_t>(example.group)];
@@ -120,11 +125,13 @@ void check_data(const TrainOptions& options, const TrainingExamples& examples) {
   check_teacher(options, *data);
   check_triplets(options.learning, *data);
   check_negatives(options.learning, *data);
+  check_contrasts(options.learning, *data);
   report_missing_negatives(options, *data);
   batch_plan(options, *data);
   if (options.held_out.empty()) return;
   check_scores(options, *examples.held_out);
   check_triplets(options.learning, *examples.held_out);
+  check_contrasts(options.learning, *examples.held_out);
   held_out_plan(options, *examples.held_out);
 }
 

@@ -181,6 +181,11 @@ TEST_CASE("triplets learn from hard negatives, which every example must have") {
   check_refused(fixture.train_head("bad", {"--loss", "triplet"}), {"has no hard negative"});
   check_refused(with_negatives.train_head("bad", {"--loss", "triplet", "--negatives", "0"}), {"has no hard negative"});
   check_refused(with_negatives.train_head("bad", {"--loss", "triplet", "--symmetric"}), {"--loss triplet contradicts --symmetric"});
+  // Nor is a held-out loss measured that is 0 whatever the model is.
+  const std::string lone = fixture.folder.write("lone.jsonl", R"({"query": "q", "positive": "p", "task": "odd"})");
+  for (const std::string flag : {"--batch", "--no-in-batch-negatives"})
+    check_refused(with_negatives.train("bad", {flag, flag == "--batch" ? "1" : "odd", "--held-out", lone}),
+                  {flag, "'q' has no hard negative"});
 }
 
 TEST_CASE("training goes on from a trained folder") {
