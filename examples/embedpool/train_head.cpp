@@ -110,8 +110,6 @@ bool train_head(TrainingJob& job) {
   NumberedTexts numbered(job);
   const KeyCache<float> cache = keys_of(numbered, job);
   CachedHead<float, AnyHead> trained(cache, reading.head, reading.params);
-  if (trained.tensors().empty())
-    throw ShapeError("--freeze-backbone: head " + std::string(reading.head.name()) + " has nothing to train");
   ThreadPool executor(job.options.threads);
   const bool finished = run_job(
       trained, reading.head.output_width(job.model.decoder().width()), job,

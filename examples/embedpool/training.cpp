@@ -51,6 +51,8 @@ TrainingExamples ready_examples(TrainOptions& options) {
 void train(TrainOptions options, const Model& model) {
   if (options.device == "cuda") require_gpu(AnyCompute::parse(options.compute));
   const TrainingExamples examples = ready_examples(options);
+  if (!options.freeze_backbone)
+    require_in("--lora-first-layer", "block", options.lora.first_layer, 0, model.decoder().layers() - 1);
   if (!options.freeze_backbone && options.head.empty() && options.head_steps.value_or(0) > 0) {
     TrainOptions first = head_training(options);
     if (!options.resume) prepared_folder(options);  // refused before the head is trained

@@ -43,15 +43,32 @@ TrainingJob::TrainingJob(const TrainOptions& flags, const Model& of_model, const
     reading.head = new_head(options.head_options, width, slots);
     reading.params = reading.head.init<float>(width, slots, options.learning.seed);
     settings.config.head = reading.head;
-    if (options.calibrate && !reading.calibration) calibrate();
   }
   reading.head.check(reading.params, width, slots);
+  check_learns();
   if (!options.head.empty()) start_ = learned_digest(settings);
   if (settings.adapter && options.describes_adapter)
     throw ShapeError("--lora-rank, --lora-alpha, --rslora, --lora-targets and --lora-first-layer contradict --start-from: " +
                      options.head + " has an adapter, which goes on as it is");
   for (const Index dimensions : options.learning.matryoshka)
     require_in("--matryoshka", "dimensions", dimensions, 1, reading.head.output_width(width));
+  if (options.head.empty() && options.calibrate && !reading.calibration) calibrate();
+}
+
+void TrainingJob::check_learns() {
+  Reading& reading = settings.reading;
+  if (options.freeze_backbone) {
+    bool learns = false;
+    AnyHead::for_each(reading.params, [&](auto&&, Matrix<float>&) { learns = true; });
+    if (!learns)
+      throw ShapeError((options.head_steps ? "--head-steps: head " : "--freeze-backbone: head ") +
+                       std::string(reading.head.name()) + " has nothing to train");
+    return;
+  }
+  const Index layers = model.decoder().layers(), first = options.lora.first_layer;
+  bool reaches = settings.adapter.has_value();
+  for (Index layer = first + 1; layer <= layers; ++layer) reaches = reaches || reading.layers.wants(layer, layers);
+  if (!reaches) throw ShapeError("LoRA would change nothing: no layer that is read lies behind block " + std::to_string(first));
 }
 
 TrainingText TrainingJob::text(const std::string& text, Index group, bool is_query, const TrainingData& from) {

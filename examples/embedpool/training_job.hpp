@@ -71,6 +71,8 @@ class TrainingJob {
 
  private:
   void calibrate();
+  /// Refuses a head without parameters that is trained alone, and pairs behind all that is read. Errors: ShapeError
+  void check_learns();
 
   TrainingTexts texts_;
   std::string start_{};  ///< digest of what --start-from holds; empty without it

@@ -31,6 +31,14 @@ TEST_CASE("what cannot be trained is refused by name before anything is written"
   refused({"--self-weight", "1"}, {"--self-weight", "the data has none"});
   refused({"--design", "3", "--layer", "1"}, {"design 3 contradicts --layer"});
   refused({"--matryoshka", "9999", "--head-steps", "0"}, {"--matryoshka"});
+  refused({"--lora-first-layer", "2"}, {"--lora-first-layer: block must be in [0, 1], got 2"});
+  refused({"--layer", "1", "--lora-first-layer", "1"}, {"LoRA would change nothing: no layer that is read lies behind block 1"});
+  refused({"--layer", "0"}, {"LoRA would change nothing"});
+  refused({"--head-steps", "3", "--pooling", "mean"}, {"--head-steps: head identity has nothing to train"});
+  const std::string keys = fixture.out("keys");
+  check_refused(fixture.train_head("bad", {"--pooling", "mean", "--key-cache", keys}),
+                {"--freeze-backbone: head identity has nothing to train"});
+  CHECK(!std::filesystem::exists(keys));  // which are not computed
   refused({"--steps", "010"}, {"--steps: '010' must not begin with a zero"});
   refused({"--seed", "18446744073709551616"}, {"--seed", "18446744073709551615"});
   const std::string few = fixture.folder.write("few.jsonl", R"({"query": "q", "positive": "p"})");
