@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "command.hpp"
+#include "embedpool/io/atomic_file.hpp"
 #include "folder_lock.hpp"
 #include "gpu/require_gpu.hpp"
 #include "training_checks.hpp"
@@ -25,6 +26,10 @@ FolderLock prepared_folder(const TrainOptions& options) {
   if (options.resume && std::filesystem::exists(folder / io::SavedEmbedder::config_name) &&
       !std::filesystem::exists(folder / "checkpoint.safetensors"))
     throw FileError(options.output, "checkpoint.safetensors", "is missing: there is no training to go on with; name another folder");
+  // A process that was killed while it wrote one of these left a part of it.
+  for (const char* name : {"checkpoint.safetensors", "log.jsonl", "adapter_model.safetensors", "adapter_config.json",
+                           "head.safetensors", "calibration.safetensors", io::SavedEmbedder::config_name})
+    io::remove_unfinished(folder / name);
   return lock;
 }
 

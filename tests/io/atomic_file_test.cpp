@@ -49,6 +49,16 @@ TEST_CASE("without a commit a file that was there stays as it is") {
   CHECK(entries(path.parent_path()) == 1);
 }
 
+TEST_CASE("what killed writers left of a file is removed, and nothing else") {
+  const test::TemporaryFolder folder;
+  const auto make = [&](const char* name) { std::ofstream(folder / name) << "half"; };
+  for (const char* name : {"out", "out.part7-0", "out.part81-12", "out.part", "out.part1-0.bak", "an out.part7-0"}) make(name);
+  io::remove_unfinished(folder / "out");
+  io::remove_unfinished(folder / "no folder/out");
+  CHECK(entries(folder / "") == 4);
+  for (const char* name : {"out", "out.part", "out.part1-0.bak", "an out.part7-0"}) CHECK(std::filesystem::exists(folder / name));
+}
+
 TEST_CASE("a folder in the way, and a folder that is not there, are refused by name") {
   const test::TemporaryFolder folder;
   CHECK_THROWS_WITH_AS(io::AtomicFile{(folder / "x").parent_path()}, doctest::Contains("is a directory"), FileError);

@@ -135,6 +135,18 @@ TEST_CASE("a folder that another training writes to is left alone") {
   CHECK(fixture.train_head("busy", {"--steps", "1"}).status == 0);
 }
 
+TEST_CASE("parts of files that a killed training left are removed by the next one, and files of others stay") {
+  const Fixture fixture;
+  std::filesystem::create_directories(fixture.folder / "killed");
+  for (const char* part : {"checkpoint.safetensors.part12-0", "log.jsonl.part3-1"})
+    fixture.folder.write(std::string("killed/") + part, "half");
+  fixture.folder.write("killed/notes.part1-0", "mine");
+  REQUIRE(fixture.train_head("killed", {"--steps", "1"}).status == 0);
+  CHECK(!std::filesystem::exists(fixture.folder / "killed/checkpoint.safetensors.part12-0"));
+  CHECK(!std::filesystem::exists(fixture.folder / "killed/log.jsonl.part3-1"));
+  CHECK(std::filesystem::exists(fixture.folder / "killed/notes.part1-0"));
+}
+
 TEST_CASE("kept keys are of one model and one start, wherever these lie") {
   const Fixture fixture;
   const std::string keys = fixture.out("keys.safetensors");

@@ -77,4 +77,15 @@ class AtomicFile {
   bool committed_ = false;
 };
 
+/// Removes what writers of a file that were killed on their way left beside it. Nobody else may be writing the file.
+inline void remove_unfinished(const std::filesystem::path& path) {
+  const std::string beginning = path.filename().string() + ".part";
+  std::error_code ignored;  // what cannot be removed disturbs nobody
+  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::absolute(path).parent_path(), ignored)) {
+    const std::string name = entry.path().filename().string();
+    const bool numbered = name.find_first_not_of("0123456789-", beginning.size()) == std::string::npos;
+    if (name.starts_with(beginning) && name.size() > beginning.size() && numbered) std::filesystem::remove(entry.path(), ignored);
+  }
+}
+
 }  // namespace embedpool::io
