@@ -30,6 +30,9 @@ FolderLock prepared_folder(const TrainOptions& options) {
   for (const char* name : {"checkpoint.safetensors", "log.jsonl", "adapter_model.safetensors", "adapter_config.json",
                            "head.safetensors", "calibration.safetensors", io::SavedEmbedder::config_name})
     io::remove_unfinished(folder / name);
+  // What cannot be written is said before hours of work.
+  io::AtomicFile{folder / "checkpoint.safetensors"};
+  if (!options.key_cache.empty() && !std::filesystem::exists(options.key_cache)) io::AtomicFile{options.key_cache};
   return lock;
 }
 

@@ -94,6 +94,13 @@ TEST_CASE("kept keys give the same head as new ones, and are refused for other t
   const Outcome other = fixture.train_head("four", {"--steps", "5", "--key-cache", keys, "--max-tokens", "50"});
   CHECK(other.status == 2);
   CHECK(other.error.find("keys.safetensors") != std::string::npos);
+  // What cannot be written is said before any text is read, which would be refused here.
+  const auto refused = [&](const std::string& output, const std::string& cache, const std::string& part) {
+    check_refused(run({"train", "--model", fixture.model, "--data", fixture.data, "--freeze-backbone", "--quiet", "--batch", "4",
+                       "--max-tokens", "50", "--strict", "--output", output, "--key-cache", cache}), {part});
+  };
+  refused(fixture.out("five"), fixture.out("no folder/keys"), "no folder/keys: open for writing: No such file or directory");
+  refused("/proc", keys + "-2", "/proc/checkpoint.safetensors: open for writing");
 }
 
 TEST_CASE("a training has the same bytes for any number of threads, and however often it is stopped or killed") {
