@@ -84,6 +84,14 @@ void report_missing_negatives(const TrainOptions& options, const TrainingData& d
                count, data.examples.size());
 }
 
+/// Says where all steps are warmup: the first of them has rate 0, so that a training of one step learns nothing.
+void report_warmup(const TrainOptions& options) {
+  const LearningOptions& learning = options.learning;
+  if (learning.warmup < learning.steps || options.quiet) return;
+  std::fprintf(stderr, "embedpool: --warmup %td takes all of --steps %td: the learning rate goes from 0 to %.2g of its peak\n",
+               learning.warmup, learning.steps, static_cast<double>(learning.steps - 1) / static_cast<double>(learning.warmup));
+}
+
 /// Refuses what triplets do not have: examples without a hard negative, and settings of InfoNCE.
 void check_triplets(const LearningOptions& learning, const TrainingData& data) {
   if (learning.loss != "triplet") return;
@@ -127,6 +135,7 @@ void check_data(const TrainOptions& options, const TrainingExamples& examples) {
   check_negatives(options.learning, *data);
   check_contrasts(options.learning, *data);
   report_missing_negatives(options, *data);
+  report_warmup(options);
   batch_plan(options, *data);
   if (options.held_out.empty()) return;
   check_scores(options, *examples.held_out);

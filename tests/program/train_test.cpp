@@ -58,6 +58,19 @@ TEST_CASE("an adapter that has learned nothing changes no embedding") {
   CHECK(merged == fixture.embed("frozen"));  // W + 0 A = W to the bit
 }
 
+TEST_CASE("a training that never leaves its warmup says so") {
+  const Fixture fixture;
+  const auto said = [&](const std::string& steps) {
+    const Outcome outcome = run({"train", "--model", fixture.model, "--data", fixture.data, "--output", fixture.out(steps),
+                                 "--freeze-backbone", "--batch", "4", "--warmup", "4", "--steps", steps});
+    REQUIRE(outcome.status == 0);
+    return outcome.error.find("--warmup 4 takes all of --steps " + steps) != std::string::npos;
+  };
+  CHECK(said("1"));
+  CHECK(said("4"));
+  CHECK(!said("5"));
+}
+
 TEST_CASE("a head on a frozen backbone learns, and no adapter is written") {
   const Fixture fixture;
   REQUIRE(fixture.train_head("head", {"--steps", "40", "--head-lr", "0.1", "--held-out", fixture.data, "--held-out-every", "20"}).status == 0);
