@@ -10,12 +10,16 @@
 set(EMBEDPOOL_MISSING "")
 set(EMBEDPOOL_IO_MISSING "")
 
+# Not looked for by version: Eigen 5 says that it does not serve who asks for 3.4, and 3.4 knows no range that ends in 5.
+set(eigen_version 3.4)
 if(NOT TARGET Eigen3::Eigen)
-  find_package(Eigen3 3.4 QUIET NO_MODULE)
+  find_package(Eigen3 QUIET NO_MODULE)
+  set(eigen_version "${Eigen3_VERSION}")
 endif()
-if(NOT TARGET Eigen3::Eigen)
-  list(APPEND EMBEDPOOL_MISSING "Eigen 3.4")
+if(NOT TARGET Eigen3::Eigen OR eigen_version VERSION_LESS 3.4)
+  list(APPEND EMBEDPOOL_MISSING "Eigen 3.4 or later")
 endif()
+unset(eigen_version)
 
 # Debian's xsimd 8.1 exports a target that links `xtl`, a library of its own that is not installed with it. The headers
 # alone are what we need: from the surrounding project's target, old or new, or from a plain path.
