@@ -39,7 +39,7 @@ inline double read_rate(Index count, int runs = 200) {
                               for (Index v = 0; v < accumulators; ++v)
                                 sums[v] += Vector::load_aligned(from.data() + i + v * simd::lanes<float>);
                             for (Index v = 1; v < accumulators; ++v) sums[0] += sums[v];
-                            sink = xsimd::hadd(sums[0]);
+                            sink = simd::sum_of_values(sums[0]);
                           }));
   return best;
 }

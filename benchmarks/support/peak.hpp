@@ -41,7 +41,7 @@ simd::SumOf<T> multiply_add_rounds(T factor, Index rounds) noexcept {
     renew(x);  // the factor is new in every round, so nothing is computed ahead
   }
   for (int i = 1; i < accumulators; ++i) sums[0] += sums[i];
-  return xsimd::hadd(sums[0]);
+  return simd::sum_of_values(sums[0]);
 }
 
 /// Peak of arithmetic on T with the executor's workers, in operations a second: the best of several short runs, each

@@ -17,6 +17,32 @@ template <Real S>
 constexpr double epsilon = std::numeric_limits<S>::epsilon();
 }
 
+/// What xsimd calls the sum of a register up to version 8, and from 9 on.
+namespace named_hadd {
+struct Register {};
+float hadd(Register) { return 8; }
+}  // namespace named_hadd
+namespace named_reduce_add {
+struct Register {};
+float reduce_add(Register) { return 9; }
+}  // namespace named_reduce_add
+
+TEST_CASE("the sum of a register is found by the name that it has in either version of xsimd") {
+  CHECK(simd::sum_of_values(named_hadd::Register{}) == 8);
+  CHECK(simd::sum_of_values(named_reduce_add::Register{}) == 9);
+  CHECK(simd::sum_of_values(simd::Vector<float>(0.5f)) == 0.5f * static_cast<float>(simd::lanes<float>));
+}
+
+TEST_CASE_TEMPLATE("a bound from below lets NaN pass, in registers and in single values", S, float, double) {
+  const S nan = std::numeric_limits<S>::quiet_NaN(), inf = std::numeric_limits<S>::infinity();
+  for (const S x : {S(-3), S(-1000), S(-1001), S(2), inf, -inf, nan}) {
+    alignas(64) S values[simd::Vector<S>::size];
+    simd::at_least(simd::Vector<S>(S(-1000)), simd::Vector<S>(x)).store_aligned(values);
+    for (const S bounded : {simd::at_least(S(-1000), x), values[0]})
+      CHECK((std::isnan(x) ? std::isnan(bounded) : bounded == std::max(S(-1000), x)));
+  }
+}
+
 TEST_CASE_TEMPLATE("dot agrees with its definition at every remainder", S, float, double) {
   for (Index n = 0; n <= 3 * simd::lanes<S> + 1; ++n) {
     const auto a = test::random_values<S>(n, 1), b = test::random_values<S>(n, 2);

@@ -165,11 +165,13 @@ inline EmbedderConfig embedder_config(const Json& json, const std::string& file)
     if (config.calibration->file.empty()) calibration.fail("file", "must not be empty");
   }
   config.adapter = object.boolean_or("adapter", false);
-  if (object.has("prompts"))
-    for (const auto& [task, prompt] : object.object("prompts").json().items()) {
+  if (object.has("prompts")) {
+    const JsonObject prompts = object.object("prompts");
+    for (const auto& [task, prompt] : prompts.json().items()) {
       if (!prompt.is_string()) object.fail("prompts", "must hold strings");
       config.prompts[task] = prompt.get<std::string>();
     }
+  }
   return config;
 }
 

@@ -25,7 +25,7 @@ namespace detail {
 inline std::optional<Json> read_json_if_there(const std::filesystem::path& path) {
   std::error_code ignored;  // what cannot be looked at is reported when it is read
   if (!std::filesystem::exists(path, ignored) && !ignored) return std::nullopt;
-  return read_json(path);
+  return std::make_optional(read_json(path));
 }
 
 /// The first key of config[name] that is none of `harmless`, as "name.key"; empty without one.

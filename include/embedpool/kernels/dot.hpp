@@ -24,7 +24,7 @@ S dot(std::span<const S> a, std::span<const S> b) noexcept {
   Vector<S> sum(S(0));
   for (std::size_t i = 0; i < whole; i += n)
     sum = fma<S>(Vector<S>::load_unaligned(&a[i]), Vector<S>::load_unaligned(&b[i]), sum);
-  return xsimd::hadd(sum) + scalar::dot(a.subspan(whole), b.subspan(whole));
+  return simd::sum_of_values(sum) + scalar::dot(a.subspan(whole), b.subspan(whole));
 }
 }  // namespace simd
 

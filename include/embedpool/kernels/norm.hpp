@@ -70,7 +70,7 @@ void layer_norm_row(std::span<const S> x, const S* gain, const S* bias, S eps, S
   S mean = 0, variance = 0;
   for (std::size_t i = 0; i < whole; i += n) sums += Vector<S>::load_unaligned(&x[i]);
   for (std::size_t i = whole; i < x.size(); ++i) mean += x[i];
-  mean = (mean + xsimd::hadd(sums)) / count;
+  mean = (mean + simd::sum_of_values(sums)) / count;
 
   const Vector<S> means(mean);
   Vector<S> squares(S(0));
@@ -79,7 +79,7 @@ void layer_norm_row(std::span<const S> x, const S* gain, const S* bias, S eps, S
     squares = fma<S>(centred, centred, squares);
   }
   for (std::size_t i = whole; i < x.size(); ++i) variance += (x[i] - mean) * (x[i] - mean);
-  const S scale = S(1) / std::sqrt((variance + xsimd::hadd(squares)) / count + eps);
+  const S scale = S(1) / std::sqrt((variance + simd::sum_of_values(squares)) / count + eps);
 
   const Vector<S> scales(scale);
   for (std::size_t i = 0; i < whole; i += n) {

@@ -39,7 +39,7 @@ void rms_norm_backward_row(std::span<const S> x, const S* gain, S eps, const S* 
   };
   Vector<S> sums(S(0));
   for (std::size_t i = 0; i < whole; i += n) sums = fma<S>(weighted(i), Vector<S>::load_unaligned(&x[i]), sums);
-  S sum = xsimd::hadd(sums);
+  S sum = simd::sum_of_values(sums);
   for (std::size_t i = whole; i < x.size(); ++i) sum += gain[i] * dy[i] * x[i];
   const S radial = scale * scale * scale * sum / count;
   const Vector<S> scales(scale), radials(-radial);

@@ -39,4 +39,23 @@ template <Real S>
     return xsimd::fma(a, b, c);
 }
 
+/// The sum of a register's values: reduce_add of xsimd from version 9 on, hadd before.
+template <class Register>
+[[gnu::always_inline]] inline auto sum_of_values(const Register& x) noexcept {
+  if constexpr (requires { reduce_add(x); })
+    return reduce_add(x);
+  else
+    return hadd(x);
+}
+
+/// x, or `bound` where x is less; a NaN stays. xsimd's max keeps a NaN of its second operand up to version 13, and of its
+/// first from 14 on. For registers and single values.
+template <class X>
+[[gnu::always_inline]] inline X at_least(const X& bound, const X& x) noexcept {
+  if constexpr (std::is_floating_point_v<X>)
+    return x < bound ? bound : x;
+  else
+    return xsimd::select(x < bound, bound, x);
+}
+
 }  // namespace embedpool::simd

@@ -38,9 +38,9 @@ void softmax(std::span<S> x) noexcept {
   largest.store_aligned(candidates);
   const Vector<S> top(*std::max_element(candidates, candidates + n));
   // Exponentials of less than -1000 are 0 in either type. The bound keeps infinity from xsimd, which converts exponents to
-  // integers; a NaN passes, since the second operand of max counts then.
+  // integers; a NaN passes.
   const Vector<S> least(S(-1000));
-  const auto exponential = [&](const Vector<S>& value) { return xsimd::exp(xsimd::max(least, value - top)); };
+  const auto exponential = [&](const Vector<S>& value) { return xsimd::exp(at_least(least, value - top)); };
 
   Vector<S> sum(S(0));
   for (std::size_t i = 0; i < whole; i += n) {
@@ -50,7 +50,7 @@ void softmax(std::span<S> x) noexcept {
   }
   const Vector<S> last = exponential(Vector<S>::load_aligned(tail));
   sum += last;
-  const Vector<S> scale(S(1) / xsimd::hadd(sum));
+  const Vector<S> scale(S(1) / simd::sum_of_values(sum));
   for (std::size_t i = 0; i < whole; i += n) (Vector<S>::load_unaligned(&x[i]) * scale).store_unaligned(&x[i]);
   (last * scale).store_aligned(tail);
   std::copy(tail, tail + rest, x.begin() + static_cast<Index>(whole));

@@ -75,3 +75,12 @@ TEST_CASE("the prepared cross-attention agrees with the plain one") {
       check_agreement(CrossAttention{queries, 1, false, start}, 1);
     }
 }
+
+TEST_CASE("weights over keys are NaN where a score is, in columns of whole registers and in those left over") {
+  const Index columns = simd::lanes<float> + 1;
+  Matrix<float> scores = Matrix<float>::Ones(3, columns);
+  scores.row(1).setConstant(std::numeric_limits<float>::quiet_NaN());
+  SerialExecutor serial;
+  head_math::softmax_over_keys(rows_of(scores), std::vector<Index>{0, 3}, ExecutorRef(serial));
+  for (Index j = 0; j < columns; ++j) CHECK(std::isnan(scores(1, j)));
+}

@@ -46,7 +46,7 @@ inline double axpy_dot(double a, std::span<const double> x, std::span<double> y,
   }
   double last = 0;
   for (; i < y.size(); ++i) last += (y[i] += a * x[i]) * z[i];
-  return xsimd::hadd(sum) + last;
+  return simd::sum_of_values(sum) + last;
 }
 
 /// The inverse Hessian as L-BFGS knows it: from pairs s = x' - x, y = g' - g, and s.y / y.y on the diagonal before them.

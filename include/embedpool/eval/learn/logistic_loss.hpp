@@ -95,7 +95,7 @@ class LogisticLoss {
       Vector sum(S(0));
       for (Index k = 0; k < outputs_; ++k) {
         // Below -1000 the exponential is 0 in either type; xsimd's does not take infinities.
-        const Vector e = xsimd::exp(xsimd::max(Vector(S(-1000)), Vector::load_aligned(column(k, i)) - most));
+        const Vector e = xsimd::exp(simd::at_least(Vector(S(-1000)), Vector::load_aligned(column(k, i)) - most));
         e.store_aligned(column(k, i));
         sum += e;
       }

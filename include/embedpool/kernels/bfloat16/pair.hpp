@@ -54,10 +54,10 @@ struct OperandTraits<Bfloat16Pair> {
  private:
   /// A bfloat16 is the upper half of the float of the same value.
   [[gnu::always_inline]] static Vector<float> even(const Register& pairs) noexcept {
-    return xsimd::bitwise_cast<Vector<float> >(pairs << 16);
+    return std::bit_cast<Vector<float>>(pairs << 16);
   }
   [[gnu::always_inline]] static Vector<float> odd(const Register& pairs) noexcept {
-    return xsimd::bitwise_cast<Vector<float> >(pairs & Register(0xffff0000u));
+    return std::bit_cast<Vector<float>>(pairs & Register(0xffff0000u));
   }
 #endif
 };

@@ -97,7 +97,7 @@ void softmax_over_keys(Rows<S> a, std::span<const Index> first, ExecutorRef exec
     });
     each([&](auto kind, S* row, Index j) {
       const decltype(kind) least(S(-1000));  // keeps infinity from xsimd's exponential; below it all are 0
-      const decltype(kind) e = exp(max(least, simd::load_as(kind, row + j) - simd::load_as(kind, top + j)));
+      const decltype(kind) e = exp(simd::at_least(least, simd::load_as(kind, row + j) - simd::load_as(kind, top + j)));
       store_to<S>(row + j, e);
       store_to<S>(sum + j, simd::load_as(kind, sum + j) + e);
     });

@@ -31,7 +31,7 @@ S row_sum(std::span<const S> x) noexcept {
   const std::size_t whole = x.size() / n * n;
   simd::Vector<S> sums(S(0));
   for (std::size_t i = 0; i < whole; i += n) sums += simd::Vector<S>::load_unaligned(&x[i]);
-  S sum = xsimd::hadd(sums);
+  S sum = simd::sum_of_values(sums);
   for (std::size_t i = whole; i < x.size(); ++i) sum += x[i];
   return sum;
 }
