@@ -11,6 +11,7 @@
 #include "embedpool/nn/packed_compute.hpp"
 #include "embedpool/testing/shuffled_executor.hpp"
 #include "model/random_decoder.hpp"
+#include "support/busy_executor.hpp"
 
 using namespace embedpool;
 
@@ -116,6 +117,24 @@ TEST_CASE_TEMPLATE("in every arithmetic a text has the same bits alone, in a bat
     ThreadPool pool(3);
     CHECK(states(decoder, texts, pool) == together);
   }
+}
+
+TEST_CASE_TEMPLATE("a thread that embeds other texts while it waits for an executor changes no bit", Compute, FullPrecision,
+                   Bfloat16Compute, Int8Compute) {
+  const auto decoder = mixed_decoder("llama").with_compute(Compute{});
+  const Index vocabulary = decoder.config().vocabulary;
+  const auto texts = test::random_texts(vocabulary);
+  const std::vector<test::Text> others{test::random_text(90, vocabulary, 7), test::random_text(9, vocabulary, 8)};
+  const Matrix<float> expected = states(decoder, texts), expected_of_others = states(decoder, others);
+  int passes = 0, wrong = 0;
+  test::BusyExecutor busy([&] {
+    test::BusyExecutor nothing_else;
+    ++passes;
+    wrong += states(decoder, others, nothing_else) != expected_of_others;
+  });
+  CHECK(states(decoder, texts, busy) == expected);
+  CHECK(passes > 10);
+  CHECK(wrong == 0);
 }
 
 TEST_CASE_TEMPLATE("in every arithmetic a token changes no state before it under a causal mask", Compute, FullPrecision,

@@ -8,6 +8,7 @@
 #include "embedpool/core/aligned_buffer.hpp"
 #include "embedpool/core/executor.hpp"
 #include "embedpool/core/layer_states.hpp"
+#include "embedpool/core/thread_scratch.hpp"
 #include "embedpool/kernels/dot.hpp"
 #include "embedpool/kernels/softmax.hpp"
 
@@ -142,24 +143,23 @@ void masked_attention(Rows<const S> q, Rows<const S> k, Rows<const S> v, const S
   struct Job {
     Index text, first;  // query tile of a text: positions in its held interval
   };
-  thread_local simd::PackedKeysValues<S> packed;
-  thread_local std::vector<Job> jobs;
-  packed.pack(k, v, segments, shape, executor);
+  const ThreadScratch<simd::PackedKeysValues<S>> packed;
+  const ThreadScratch<std::vector<Job>> tiles;
+  packed->pack(k, v, segments, shape, executor);
+  std::vector<Job>& jobs = *tiles;
   jobs.clear();
   for (Index b = 0; b < segments.size(); ++b)
     for (Index first = 0; first < queries.held(b).size(); first += simd::query_tile) jobs.push_back({b, first});
 
-  const auto& shared = packed;  // the calling thread's; workers must not see their own
-  const auto& work = jobs;
   executor.parallel_for(static_cast<Index>(jobs.size()) * shape.heads, [&](Index job, Index) {
     thread_local AlignedBuffer<S> scratch;
     // Late queries of causal texts cost most: hand them out first.
-    const auto [b, first] = work[work.size() - 1 - static_cast<std::size_t>(job / shape.heads)];
+    const auto [b, first] = jobs[jobs.size() - 1 - static_cast<std::size_t>(job / shape.heads)];
     const Index h = job % shape.heads, g = h / (shape.heads / shape.kv_heads), d = shape.head_dim;
     const Interval held = queries.held(b);
     const Index count = std::min(simd::query_tile, held.size() - first), row = queries.first_row(b) + first;
     simd::attend_tile(q.middle_rows(row, count).middle_cols(h * d, d),
-                      Interval{held.begin + first, held.begin + first + count}, segments.shape(b), shared, b, g, shape,
+                      Interval{held.begin + first, held.begin + first + count}, segments.shape(b), *packed, b, g, shape,
                       mask, scratch, out.middle_rows(row, count).middle_cols(h * d, d));
   });
 }

@@ -16,6 +16,7 @@ namespace embedpool {
 ///   - 0 <= worker < workers(), and no two jobs that run at once have the same worker (so scratch is per worker);
 ///   - jobs are handed out in small pieces, so that a core that is taken away costs its share and not a stall;
 ///   - jobs never throw (kernels are noexcept) and never call the executor again.
+/// While it waits, the calling thread may do other work, another forward pass too, as threads of pools that steal work do.
 /// Results must not depend on who ran what: a caller makes each job write its own outputs.
 template <class E>
 concept Executor = requires(E executor, Index count, void (*job)(Index, Index)) {

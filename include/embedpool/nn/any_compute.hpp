@@ -12,7 +12,7 @@ namespace embedpool {
 /// The arithmetic of linear maps chosen at run time: f32 (FullPrecision), bf16 (Bfloat16Compute) or int8 (Int8Compute).
 struct AnyCompute {
   std::variant<FullPrecision, Bfloat16Compute, Int8Compute> choice{};
-  using Input = std::variant<Rows<const float>, Rows<const Bfloat16Pair>, Int8Compute::Input>;
+  using Input = std::variant<Rows<const float>, RoundedRows, Int8Compute::Input>;
 
   /// Errors: ShapeError with the names that are understood.
   static AnyCompute parse(std::string_view name) {

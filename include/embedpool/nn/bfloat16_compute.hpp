@@ -8,17 +8,16 @@ namespace embedpool {
 /// Both sides are rounded to 8 significant bits, weights from whatever format they are stored in.
 struct Bfloat16Compute {
   template <Executor E>
-  Rows<const Bfloat16Pair> prepare(Rows<const float> x, E& executor) const {
+  RoundedRows prepare(Rows<const float> x, E& executor) const {
     return rounded_rows(x, executor);
   }
   template <class Epilogue, Executor E>
-  void product(Rows<const Bfloat16Pair> x, const WeightView& w, const Epilogue& epilogue, E& executor) const {
-    bfloat16_gemm_nt(x, w, epilogue, executor);
+  void product(const RoundedRows& x, const WeightView& w, const Epilogue& epilogue, E& executor) const {
+    bfloat16_gemm_nt(x.rows, w, epilogue, executor);
   }
   template <class Activation, Executor E>
-  void gated(Rows<const Bfloat16Pair> x, const WeightView& gate, const WeightView& up, Rows<float> y,
-             E& executor) const {
-    bfloat16_gemm_nt_gated<Activation>(x, gate, up, y, executor);
+  void gated(const RoundedRows& x, const WeightView& gate, const WeightView& up, Rows<float> y, E& executor) const {
+    bfloat16_gemm_nt_gated<Activation>(x.rows, gate, up, y, executor);
   }
 };
 

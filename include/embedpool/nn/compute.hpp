@@ -6,8 +6,8 @@ namespace embedpool {
 /// In which arithmetic a model's linear maps are computed; everything else stays in S.
 ///
 /// Beyond the syntax a model promises that
-///   - prepare(x) is what products read in place of x, shared by all maps of the same input; it may stand in scratch of
-///     the calling thread, where the next prepare() overwrites it;
+///   - prepare(x) is what products read in place of x, shared by all maps of the same input; it can be moved, and may hold
+///     scratch of the calling thread as long as it lives;
 ///   - product gives epilogue(x W^T), gated gives act(x Wg^T) .* (x Wu^T), as gemm_nt and gemm_nt_gated do in S;
 ///   - a row's result has the same bits in any batch, with any executor.
 template <class C, class S>

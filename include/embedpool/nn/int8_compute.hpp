@@ -10,14 +10,14 @@ struct Int8Compute {
   /// The rows as they are for weights that have no integers, and quantised when their width allows it.
   struct Input {
     Rows<const float> rows;
-    const QuantizedRows* quantized;
+    ThreadScratch<QuantizedRows> quantized;
   };
 
   template <Executor E>
   Input prepare(Rows<const float> x, E& executor) const {
-    thread_local QuantizedRows quantized;
-    if (x.cols % int8::block_values == 0) quantized.assign(x, executor);
-    return {x, &quantized};
+    ThreadScratch<QuantizedRows> quantized;
+    if (x.cols % int8::block_values == 0) quantized->assign(x, executor);
+    return {x, std::move(quantized)};
   }
   template <class Epilogue, Executor E>
   void product(const Input& x, const WeightView& w, const Epilogue& epilogue, E& executor) const {

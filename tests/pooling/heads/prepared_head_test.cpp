@@ -5,6 +5,7 @@
 #include "embedpool/pooling/heads/latent_attention.hpp"
 #include "embedpool/testing/gradient_check.hpp"
 #include "pooling/heads/one_text.hpp"
+#include "support/busy_executor.hpp"
 #include "support/random_matrix.hpp"
 
 using namespace embedpool;
@@ -83,4 +84,16 @@ TEST_CASE("weights over keys are NaN where a score is, in columns of whole regis
   SerialExecutor serial;
   head_math::softmax_over_keys(rows_of(scores), std::vector<Index>{0, 3}, ExecutorRef(serial));
   for (Index j = 0; j < columns; ++j) CHECK(std::isnan(scores(1, j)));
+}
+
+TEST_CASE("a thread that goes back through another batch while it waits for an executor changes no gradient of a weight") {
+  const Matrix<float> a = random_matrix<float>(20, 150, 1), b = random_matrix<float>(20, 40, 2);
+  const Matrix<float> other_a = random_matrix<float>(7, 200, 3), other_b = random_matrix<float>(7, 40, 4);
+  const auto gradient = [](const Matrix<float>& x, const Matrix<float>& y, auto&& executor) {
+    Matrix<float> c = Matrix<float>::Zero(x.cols(), y.cols());
+    head_math::add_product_tn(rows_of(x), rows_of(y), rows_of(c), ExecutorRef(executor));
+    return c;
+  };
+  test::BusyExecutor busy([&] { gradient(other_a, other_b, test::BusyExecutor()); });
+  CHECK(gradient(a, b, busy) == gradient(a, b, SerialExecutor()));
 }

@@ -1,4 +1,5 @@
 #pragma once
+#include "embedpool/core/thread_scratch.hpp"
 #include "embedpool/kernels/bfloat16/pack_pairs.hpp"
 #include "embedpool/kernels/gemm.hpp"
 
@@ -69,32 +70,35 @@ void bfloat16_gemm_nt_gated(Rows<const Bfloat16Pair> a, const PackedGatedWeight<
   simd::gemm_panels(a, w.panels(), w.rows(), StoreGated<Activation, float>{out}, executor);
 }
 
-/// The rows rounded to pairs in scratch of the calling thread, which the next call overwrites: one rounding for several
-/// products of the same input.
-///
+/// Rows rounded to pairs, in scratch of the thread that made them: one rounding for several products of the same input.
+struct RoundedRows {
+  ThreadScratch<AlignedBuffer<Bfloat16Pair>> memory;
+  Rows<const Bfloat16Pair> rows;
+};
+
 /// Shapes  a [M, K] -> [M, (K + 1) / 2]
 template <Executor E>
-Rows<const Bfloat16Pair> rounded_rows(Rows<const float> a, E& executor) {
-  thread_local AlignedBuffer<Bfloat16Pair> scratch;
-  const Rows<Bfloat16Pair> pairs = scratch.rows(a.rows, simd::operand_count<Bfloat16Pair>(a.cols));
+RoundedRows rounded_rows(Rows<const float> a, E& executor) {
+  ThreadScratch<AlignedBuffer<Bfloat16Pair>> memory;
+  const Rows<Bfloat16Pair> pairs = memory->rows(a.rows, simd::operand_count<Bfloat16Pair>(a.cols));
   round_rows(a, pairs, executor);
-  return pairs;
+  return {std::move(memory), pairs};
 }
 
 /// As above, on rows that are rounded first.
 template <class Weight, class Epilogue, Executor E>
 void bfloat16_gemm_nt(Rows<const float> a, const Weight& w, const Epilogue& epilogue, E& executor) {
-  bfloat16_gemm_nt(rounded_rows(a, executor), w, epilogue, executor);
+  bfloat16_gemm_nt(rounded_rows(a, executor).rows, w, epilogue, executor);
 }
 template <class Activation, Executor E>
 void bfloat16_gemm_nt_gated(Rows<const float> a, const WeightView& gate, const WeightView& up, Rows<float> out,
                             E& executor) {
-  bfloat16_gemm_nt_gated<Activation>(rounded_rows(a, executor), gate, up, out, executor);
+  bfloat16_gemm_nt_gated<Activation>(rounded_rows(a, executor).rows, gate, up, out, executor);
 }
 template <class Activation, Executor E>
 void bfloat16_gemm_nt_gated(Rows<const float> a, const PackedGatedWeight<Bfloat16Pair>& w, Rows<float> out,
                             E& executor) {
-  bfloat16_gemm_nt_gated<Activation>(rounded_rows(a, executor), w, out, executor);
+  bfloat16_gemm_nt_gated<Activation>(rounded_rows(a, executor).rows, w, out, executor);
 }
 
 }  // namespace embedpool

@@ -2,6 +2,7 @@
 #include <cassert>
 #include <cmath>
 
+#include "embedpool/core/thread_scratch.hpp"
 #include "embedpool/kernels/gemm.hpp"
 #include "embedpool/kernels/int8/int8_tile.hpp"
 
@@ -108,12 +109,6 @@ void int8_gemm_panels(const QuantizedRows& a, const Panels& panels, Index column
   });
 }
 
-/// The activations of products that get them as floats.
-inline QuantizedRows& int8_input() noexcept {
-  thread_local QuantizedRows rows;
-  return rows;
-}
-
 }  // namespace simd
 
 /// C = epilogue(A W^T) with integers of 8 bits on both sides: the weights' own, and A quantised by blocks of 32 values.
@@ -132,9 +127,9 @@ void int8_gemm_nt(const QuantizedRows& a, const WeightView& w, const Epilogue& e
 }
 template <class Epilogue, Executor E>
 void int8_gemm_nt(Rows<const float> a, const WeightView& w, const Epilogue& epilogue, E& executor) {
-  QuantizedRows& quantized = simd::int8_input();
-  quantized.assign(a, executor);
-  int8_gemm_nt(quantized, w, epilogue, executor);
+  const ThreadScratch<QuantizedRows> quantized;
+  quantized->assign(a, executor);
+  int8_gemm_nt(*quantized, w, epilogue, executor);
 }
 
 /// out = act(A Wg^T) .* (A Wu^T), both products as in int8_gemm_nt.
@@ -150,9 +145,9 @@ void int8_gemm_nt_gated(const QuantizedRows& a, const WeightView& gate, const We
 template <class Activation, Executor E>
 void int8_gemm_nt_gated(Rows<const float> a, const WeightView& gate, const WeightView& up, Rows<float> out,
                         E& executor) {
-  QuantizedRows& quantized = simd::int8_input();
-  quantized.assign(a, executor);
-  int8_gemm_nt_gated<Activation>(quantized, gate, up, out, executor);
+  const ThreadScratch<QuantizedRows> quantized;
+  quantized->assign(a, executor);
+  int8_gemm_nt_gated<Activation>(*quantized, gate, up, out, executor);
 }
 
 }  // namespace embedpool

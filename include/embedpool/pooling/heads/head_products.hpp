@@ -1,6 +1,7 @@
 #pragma once
 #include "embedpool/core/executor_ref.hpp"
 #include "embedpool/core/matrix.hpp"
+#include "embedpool/core/thread_scratch.hpp"
 #include "embedpool/kernels/gemm.hpp"
 
 /// Products of plain matrices for heads, on strided views: a head's columns of a weight need no copy. Each element is
@@ -84,11 +85,11 @@ template <Real S>
 void add_product_tn(Rows<const S> a, Rows<const S> b, Rows<S> c, ExecutorRef executor) {
   assert(a.rows == b.rows);
   if (a.rows == 0) return;
-  thread_local AlignedBuffer<S> scratch;
+  const ThreadScratch<AlignedBuffer<S>> scratch;
   const Index slice = std::clamp<Index>((Index(1) << 21) / a.rows / 64 * 64, 64, 4096);
   for (Index first = 0; first < a.cols; first += slice) {
     const Index now = std::min(slice, a.cols - first);
-    S* copy = scratch.reserve(now * a.rows);
+    S* copy = scratch->reserve(now * a.rows);
     executor.parallel_for((now + 63) / 64, [&](Index job, Index) {
       const Index begin = 64 * job, columns = std::min<Index>(64, now - begin);
       transpose_any(a.middle_cols(first + begin, columns), copy + begin * a.rows, a.rows);
