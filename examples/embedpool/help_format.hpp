@@ -7,18 +7,31 @@ namespace embedpool::program {
 /// Help whose descriptions are broken into lines that fit a terminal.
 class HelpFormat : public CLI::Formatter {
  public:
-  HelpFormat() { column_width(26); }
+  HelpFormat() {
+    column_width(26);
+    leave_lines(*this);
+  }
 
   std::string make_option_desc(const CLI::Option* option) const override {
     return wrapped(CLI::Formatter::make_option_desc(option));
   }
   std::string make_subcommand(const CLI::App* command) const override {
-    std::stringstream text;
-    CLI::detail::format_help(text, command->get_name(), wrapped(command->get_description()), get_column_width());
-    return text.str();
+    const std::string indent(get_column_width(), ' ');
+    std::string text = "  " + command->get_name();
+    text += text.size() < indent.size() ? indent.substr(text.size()) : "\n" + indent;
+    for (const char c : wrapped(command->get_description())) c == '\n' ? text += c + indent : text += c;
+    return text + "\n";
   }
 
  private:
+  /// CLI11 from 2.5 on breaks lines itself, at widths of its own: ours, and those of examples, are broken already.
+  template <class Formatter>
+  static void leave_lines(Formatter& formatter) {
+    if constexpr (requires { formatter.enable_footer_formatting(false); }) {
+      formatter.enable_footer_formatting(false);
+      formatter.right_column_width(100 - formatter.get_column_width());
+    }
+  }
   std::string wrapped(const std::string& text) const {
     const std::size_t width = 100 - get_column_width();
     std::string lines;

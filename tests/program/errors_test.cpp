@@ -28,7 +28,12 @@ TEST_CASE("help and version succeed and say what they should") {
   const Outcome version = run({"--version"});
   CHECK(version.status == 0);
   CHECK(version.output.starts_with("embedpool "));
-  CHECK(run({"--help"}).status == 0);
+  const Outcome help = run({"--help"});
+  CHECK(help.status == 0);
+  const std::string indent(26, ' ');  // names of commands stand in front, and lines fit a terminal
+  CHECK(help.output.find("\n  inspect" + indent.substr(9) +
+                         "what a model is, what stands around its texts, and which pooling its own\n" + indent +
+                         "files ask for\n") != std::string::npos);
 }
 
 TEST_CASE("usage errors are one line and status 2") {
