@@ -57,6 +57,39 @@ TEST_CASE("an adapter's scale is alpha / r, or alpha / sqrt(r) when rank-stabili
   for (const auto& entry : files.load().entries) CHECK(entry.lora.scale == doctest::Approx(8 / std::sqrt(2.0)));
 }
 
+TEST_CASE("rank_pattern and alpha_pattern hold for the modules whose names end as they say, as in PEFT") {
+  const auto scales = [](const char* key, const Json& pattern, bool stabilised = false) {
+    AdapterFiles files;
+    files.config[key] = pattern;
+    files.config["use_rslora"] = stabilised;
+    std::pair<float, float> of_query_and_gate;
+    for (const auto& entry : files.load().entries)
+      (entry.place.kind == DecoderTensor::query ? of_query_and_gate.first : of_query_and_gate.second) = entry.lora.scale;
+    return of_query_and_gate;
+  };
+  const std::pair alone(1.0f, 4.0f), both(1.0f, 1.0f), none(4.0f, 4.0f);
+  CHECK(scales("alpha_pattern", {{"q_proj", 2}}) == alone);
+  CHECK(scales("alpha_pattern", {{"self_attn.q_proj", 2}}) == alone);
+  CHECK(scales("alpha_pattern", {{"model.layers.0.self_attn.q_proj", 2}}) == alone);
+  CHECK(scales("alpha_pattern", {{"^model.layers.(0|7).self_attn.q_proj", 2}}) == alone);
+  CHECK(scales("alpha_pattern", {{"q_proj", 2}, {"layers.0.self_attn.q_proj", 2}}) == alone);
+  CHECK(scales("alpha_pattern", {{R"(layers\.\d+\..*_proj)", 2}}) == both);
+  CHECK(scales("alpha_pattern", {{"q_proj|gate_proj", 2}}) == both);
+  for (const char* other : {"proj", "q_pro", "layers.1.self_attn.q_proj", "layers.0.self_attn", "^layers.0.self_attn.q_proj"})
+    CHECK(scales("alpha_pattern", {{other, 2}}) == none);
+  CHECK(scales("rank_pattern", {{"q_proj", 2}}) == none);  // the rank that all have
+  CHECK(scales("alpha_pattern", {{"q_proj", std::sqrt(2.0)}}, true).first == 1.0f);
+
+  AdapterFiles wider;
+  wider.config["rank_pattern"] = {{"q_proj", 4}};
+  const std::string query = "base_model.model.model.layers.0.self_attn.q_proj";
+  wider.refused({query + ".lora_A.weight", "shape must be [4, 36], got [2, 36]"});
+  wider.tensors[query + ".lora_A.weight"] = Matrix<float>::Ones(4, 36);
+  wider.tensors[query + ".lora_B.weight"] = Matrix<float>::Ones(wider.model.query_width(), 4);
+  for (const auto& entry : wider.load().entries)
+    CHECK(entry.lora.scale == (entry.place.kind == DecoderTensor::query ? 2.0f : 4.0f));
+}
+
 TEST_CASE("adapters of other methods, for other models or of other ranks are refused by file, key or tensor, and cause") {
   const auto changed = [](const char* key, Json value, std::vector<std::string> culprits) {
     AdapterFiles files;
@@ -68,7 +101,14 @@ TEST_CASE("adapters of other methods, for other models or of other ranks are ref
   changed("use_dora", true, {"use_dora"});
   changed("fan_in_fan_out", true, {"fan_in_fan_out"});
   changed("bias", "all", {"bias"});
-  changed("rank_pattern", Json{{"q_proj", 4}}, {"rank_pattern"});
+  changed("rank_pattern", Json{{"q_proj", 2.5}}, {"rank_pattern", "ranks"});
+  changed("rank_pattern", Json{{"q_proj", 0}}, {"rank_pattern", "ranks"});
+  changed("rank_pattern", Json{{"q_proj", "2"}}, {"rank_pattern", "q_proj"});
+  changed("rank_pattern", Json{{"q_proj(", 2}}, {"rank_pattern", "q_proj("});
+  changed("rank_pattern", Json::array({2}), {"rank_pattern"});
+  changed("alpha_pattern", Json{{"q_proj", 4}, {"layers.0.self_attn.q_proj", 8}},
+          {"alpha_pattern", "both match", "layers.0", "'q_proj'"});
+  changed("alpha_pattern", Json{{"q_proj", 1e300}}, {"lora_alpha", "out of range", "q_proj"});
   changed("modules_to_save", Json::array({"head"}), {"modules_to_save"});
   changed("alora_invocation_tokens", Json::array({3, 5}), {"alora_invocation_tokens"});
   changed("target_parameters", Json::array({"experts.gate_up_proj"}), {"target_parameters"});

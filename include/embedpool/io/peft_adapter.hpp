@@ -8,6 +8,7 @@
 
 #include "embedpool/io/decoder_tensor_names.hpp"
 #include "embedpool/io/json.hpp"
+#include "embedpool/io/peft_pattern.hpp"
 #include "embedpool/io/safetensors.hpp"
 #include "embedpool/model/lora_adapter.hpp"
 
@@ -21,9 +22,8 @@ inline void refuse_unknown_peft_features(const JsonObject& config) {
   for (const char* key : {"use_dora", "use_qalora", "lora_bias", "fan_in_fan_out"})
     if (config.boolean_or(key, false)) config.fail(key, "is not supported");
   if (config.string_or("bias", "none") != "none") config.fail("bias", "must be none");
-  for (const char* key : {"rank_pattern", "alpha_pattern", "modules_to_save", "layer_replication", "target_parameters",
-                          "trainable_token_indices", "alora_invocation_tokens", "arrow_config", "use_bdlora", "kasa_config",
-                          "monteclora_config"})
+  for (const char* key : {"modules_to_save", "layer_replication", "target_parameters", "trainable_token_indices",
+                          "alora_invocation_tokens", "arrow_config", "use_bdlora", "kasa_config", "monteclora_config"})
     if (config.has(key) && config.at(key) != Json(false) && !config.at(key).empty()) config.fail(key, "is not supported");
   // These starts take their part out of the model's own weights, which then are no longer those of its files.
   if (config.has("init_lora_weights") && config.at("init_lora_weights").is_string()) {
@@ -55,6 +55,39 @@ inline std::string peft_module(const std::string& tensor, const std::string& hal
   return name + ".weight";
 }
 
+/// Rank and scale of each module: `r` and `lora_alpha`, or what rank_pattern and alpha_pattern say in their place.
+class PeftScales {
+ public:
+  struct Numbers {
+    Index rank;
+    double scale;  ///< alpha / r, or alpha / sqrt(r) with use_rslora
+  };
+
+  explicit PeftScales(const JsonObject& config)
+      : config_(config),
+        rank_(config.integer("r", 1, 1 << 16)),
+        alpha_(config.number("lora_alpha")),
+        rank_stabilised_(config.boolean_or("use_rslora", false)),
+        ranks_(config, "rank_pattern"),
+        alphas_(config, "alpha_pattern") {}
+
+  /// Errors  FileError for a rank that is no whole number from 1 on, an alpha that is out of range
+  Numbers of(const std::string& module) const {
+    const double rank = ranks_.of(module).value_or(static_cast<double>(rank_));
+    if (rank < 1 || rank > (1 << 16) || rank != std::floor(rank)) config_.fail("rank_pattern", "must hold ranks from 1 on");
+    const double scale = alphas_.of(module).value_or(alpha_) / (rank_stabilised_ ? std::sqrt(rank) : rank);
+    if (std::abs(scale) >= 1e30) config_.fail("lora_alpha", "is out of range for " + module);  // of float
+    return {static_cast<Index>(rank), scale};
+  }
+
+ private:
+  JsonObject config_;
+  Index rank_;
+  double alpha_;
+  bool rank_stabilised_;
+  PeftPattern ranks_, alphas_;
+};
+
 }  // namespace detail
 
 /// A LoRA adapter in the layout of PEFT: adapter_config.json and adapter_model.safetensors in a directory.
@@ -67,11 +100,7 @@ LoraAdapter<S> load_peft_adapter(const std::filesystem::path& directory, const D
   const Json json = read_json(directory / "adapter_config.json");
   const JsonObject config(json, (directory / "adapter_config.json").string());
   detail::refuse_unknown_peft_features(config);
-  const Index rank = config.integer("r", 1, 1 << 16);
-  const double root = std::sqrt(static_cast<double>(rank));
-  const double scale =
-      config.number("lora_alpha") / (config.boolean_or("use_rslora", false) ? root : static_cast<double>(rank));
-  if (std::abs(scale) >= 1e30) config.fail("lora_alpha", "is out of range");  // of float
+  const detail::PeftScales scales(config);
 
   std::map<std::string, DecoderTensorPlace> places;
   DecoderWeights<S> shell;  // only its structure is used
@@ -81,7 +110,7 @@ LoraAdapter<S> load_peft_adapter(const std::filesystem::path& directory, const D
   });
 
   const auto file = SafetensorsFile::open(directory / "adapter_model.safetensors");
-  const std::string half_a = ".lora_A.weight", half_b = ".lora_B.weight";
+  const std::string half_a = ".lora_A.weight", half_b = ".lora_B.weight", prefix = "base_model.model.";
   LoraAdapter<S> adapter;
   std::set<std::string> met;
   for (const auto& [name, tensor] : file.tensors()) {
@@ -93,7 +122,9 @@ LoraAdapter<S> load_peft_adapter(const std::filesystem::path& directory, const D
     if (found == places.end()) tensor.fail("is no LoRA half of a matrix of this model");
     if (!met.insert(found->first).second) tensor.fail("is of a module that another tensor is of, too");
     const auto [rows, cols] = tensor_shape(found->second.kind, model);
-    const Tensor& other = file.at(name.substr(0, name.size() - half_a.size()) + half_b);
+    const std::string module = name.substr(0, name.size() - half_a.size());
+    const Tensor& other = file.at(module + half_b);
+    const auto [rank, scale] = scales.of(module.starts_with(prefix) ? module.substr(prefix.size()) : module);
     tensor.require_shape({rank, cols});
     other.require_shape({rows, rank});
     adapter.entries.push_back(

@@ -51,39 +51,49 @@ std::set<std::string> peft_targets(const LoraAdapter<S>& adapter, Index blocks) 
   return targets;
 }
 
+/// The alpha that makes a pair's scale. What was rounded when an alpha became a scale is rounded away again: alphas are
+/// written with few digits.
+template <Real S>
+double peft_alpha(const LoraPair<S>& lora, bool rank_stabilised) {
+  const double rank = static_cast<double>(lora.a.rows()), divisor = rank_stabilised ? std::sqrt(rank) : rank;
+  const double alpha = static_cast<double>(lora.scale) * divisor, near = std::round(alpha * 1e4) / 1e4;
+  return static_cast<S>(near / divisor) == lora.scale ? near : alpha;
+}
+
 }  // namespace detail
 
 /// Writes an adapter in the layout of PEFT, adapter_model.safetensors and then adapter_config.json, so that
 /// `PeftModel.from_pretrained` and load_peft_adapter open it. PEFT needs the bare model for it (AutoModel), or with
-/// causal_lm the one with a language-model head: on the other it finds no module. The directory is made when it is missing.
+/// causal_lm the one with a language-model head: on the other it finds no module. Pairs of another rank or alpha than the
+/// first are named in rank_pattern and alpha_pattern. The directory is made when it is missing.
 ///
-/// Errors  ShapeError when pairs differ in rank or scale, or two stand in one place (merge stacked adapters first, or
-///         write them one by one); FileError with the system's reason
+/// Errors  ShapeError when two pairs stand in one place (merge stacked adapters first, or write them one by one), or the
+///         halves of one differ in rank; FileError with the system's reason
 template <Real S>
 void write_peft_adapter(const LoraAdapter<S>& adapter, const PeftDescription& description,
                         const std::filesystem::path& directory) {
   if (adapter.entries.empty()) throw ShapeError("PEFT adapter: there are no pairs");
   const LoraPair<S>& first = adapter.entries.front().lora;
-  const Index rank = first.a.rows();
+  const double alpha = detail::peft_alpha(first, description.rank_stabilised);
+  Json ranks = Json::object(), alphas = Json::object();
   SafetensorsWriter writer;
   writer.add_metadata("format", "pt");
   for (const auto& [place, lora] : adapter.entries) {
-    require_equal("PEFT adapter: " + describe(place), "rank", lora.a.rows(), rank);
-    if (lora.scale != first.scale) throw ShapeError("PEFT adapter: " + describe(place) + " has a scale of its own");
-    const std::string name =
-        (description.causal_lm ? "base_model.model.model." : "base_model.model.") + detail::module_name(place);
-    writer.add(name + ".lora_A.weight", lora.a);
-    writer.add(name + ".lora_B.weight", lora.b);
+    require_equal("PEFT adapter: " + describe(place), "rank of B", lora.b.cols(), lora.a.rows());
+    const std::string module = (description.causal_lm ? "model." : "") + detail::module_name(place);
+    if (lora.a.rows() != first.a.rows()) ranks[module] = lora.a.rows();
+    if (const double own = detail::peft_alpha(lora, description.rank_stabilised); own != alpha) alphas[module] = own;
+    writer.add("base_model.model." + module + ".lora_A.weight", lora.a);
+    writer.add("base_model.model." + module + ".lora_B.weight", lora.b);
   }
-  const double root = description.rank_stabilised ? std::sqrt(static_cast<double>(rank)) : static_cast<double>(rank);
   Json config;
   config["peft_type"] = "LORA";
   config["task_type"] = description.causal_lm ? "CAUSAL_LM" : "FEATURE_EXTRACTION";
   config["base_model_name_or_path"] = description.base_model;
-  config["r"] = rank;
-  // What was rounded when alpha became a scale is rounded away again: alphas are written with few digits.
-  const double alpha = static_cast<double>(first.scale) * root, near = std::round(alpha * 1e4) / 1e4;
-  config["lora_alpha"] = static_cast<S>(near / root) == first.scale ? near : alpha;
+  config["r"] = first.a.rows();
+  config["lora_alpha"] = alpha;
+  config["rank_pattern"] = ranks;
+  config["alpha_pattern"] = alphas;
   config["lora_dropout"] = description.dropout;
   config["use_rslora"] = description.rank_stabilised;
   config["target_modules"] = detail::peft_targets(adapter, description.blocks);
