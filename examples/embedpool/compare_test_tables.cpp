@@ -102,7 +102,8 @@ std::vector<std::string> item_notes(const ScoreTable& table) {
           "bitext: an item is a sentence, its score 1 where the translation is found; the mean is the accuracy, while "
           "the data set's score is F1.");
   }
-  notes.push_back("All other kinds: the mean of the items is the score.");
+  notes.push_back(
+      "All other kinds: the mean of the items is the score, in summarization without articles whose cosines are all equal.");
   return notes;
 }
 

@@ -98,7 +98,8 @@ void add_evaluate_command(CLI::App& program) {
   command->footer(
       "Examples:\n"
       "  embedpool evaluate --model m.gguf --data data --output scores\n"
-      "  embedpool evaluate --model m.gguf --trained trained --data data --tasks sts Banking77 --compute int8 --output scores");
+      "  embedpool evaluate --model m.gguf --trained trained --data data --tasks sts Banking77 --compute int8 "
+      "--output trained-scores");
   command->callback([options] { evaluate(*options); });
 }
 

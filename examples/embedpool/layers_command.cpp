@@ -31,6 +31,7 @@ void add_layers_command(CLI::App& program) {
       ->required()
       ->type_name("DIR");
   add_key_options(*command, *options);
+  for (const char* choice : {"--layer", "--layers"}) command->remove_option(command->get_option(choice));  // it reads every layer
   command
       ->add_option("--trained", options->head,
                    "folder that `embedpool train` wrote: the adapter is merged into the model, and where the head "

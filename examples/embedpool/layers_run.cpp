@@ -133,7 +133,6 @@ Matrix<float> evenly_chosen(Rows<const float> rows, Index count) {
 }  // namespace
 
 LayersRun run_layers(const LayersOptions& options, const Model& model) {
-  if (options.layer || options.layers) throw ShapeError("--layer and --layers: `embedpool layers` reads every layer");
   require_writable_folder(options.output);
   const std::vector<io::TaskFolder> folders = chosen_tasks(options.data, options.tasks);
   const StopSignal stop;

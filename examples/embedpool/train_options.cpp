@@ -91,8 +91,8 @@ void add_head_options(CLI::App& command, TrainOptions& options) {
 void add_lora_options(CLI::App& command, TrainOptions& options) {
   const std::string group = "Backbone";
   CLI::Option* freeze = command.add_flag("--freeze-backbone", options.freeze_backbone,
-                                         "train the head alone: every text goes through the model once, then steps take "
-                                         "milliseconds")
+                                         "train the head alone: every text goes through the model once, those of the calibration "
+                                         "twice, then steps take milliseconds")
       ->group(group);
   command
       .add_option("--head-steps", options.head_steps,
@@ -153,6 +153,10 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
       ->type_name("N")->check(positive_number())->capture_default_str();
   add_data_options(command, options);
   add_key_options(command, options);
+  command.get_option("--layers")->description("read several: all (1..L), or numbers and ranges as in 1,4,8-12; the head makes "
+                                              "one vector of their keys (default: --head layer-mix)");
+  CLI::Option* pooling = command.get_option("--pooling");
+  pooling->description(pooling->get_description() + ". Where no flag says what is read: last+mean@text of all layers");
   command.get_option("--max-tokens")->description("longer texts are cut in training, prompt and template included: steps cost "
                                                   "by the token. Default: 64. What is saved keeps the model's own limit");
   add_head_options(command, options);

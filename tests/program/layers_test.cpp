@@ -122,7 +122,7 @@ TEST_CASE("layers: flags that make no sense, unknown tasks and bad data are refu
     for (const std::string& part : parts) CHECK(outcome.error.find(part) != std::string::npos);
     CHECK(!std::filesystem::exists(fixture.folder / "bad"));
   };
-  refused({"--layer", "1"}, {"--layer", "every layer"});
+  refused({"--layer", "1"}, {"--layer"});
   refused({"--tasks", "stss"}, {fixture.data, "stss"});
   refused({"--trained", "nowhere"}, {"nowhere"});
   refused({"--pooling", "last@prompt"}, {"last@prompt", "no state of the texts"});
